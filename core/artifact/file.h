@@ -1,0 +1,28 @@
+// The `.haq` file: docs/artifact_format.md is its grammar. Little-endian, versioned, checksummed
+// with SHA-256, every length bounded before anything is allocated.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/artifact/model.h"
+#include "core/base/status.h"
+
+namespace haq::artifact {
+
+// Bytes of the file. Deterministic: the same model gives the same bytes.
+Result<std::vector<uint8_t>> Serialize(const Model& model);
+
+// Survives any bytes. kInvalidArgument: not a .haq file; kDataLoss: truncated or damaged;
+// kUnsupported: a newer version. The model is verified. Blobs point into `bytes`, which must
+// outlive the model unless `owner`, kept in the model's storage, keeps them alive.
+Result<Model> Parse(std::span<const uint8_t> bytes, std::shared_ptr<const void> owner = nullptr);
+
+// Maps and parses.
+Result<Model> Load(const std::filesystem::path& path);
+// Serializes and writes durably.
+Status Save(const Model& model, const std::filesystem::path& path);
+
+}  // namespace haq::artifact

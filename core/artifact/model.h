@@ -1,0 +1,158 @@
+// The quantized model in memory: what lower builds, the writer stores, the reader returns and the
+// runtime runs. Everything is integers but the scales of the tensors, which only the edges
+// (quantize the input, dequantize the output) and reports use.
+//
+// Layout. Tensors of rank 4 (from [N, C, H, W]) are stored [N, H, W, C]; tensors of other ranks are
+// stored as they are. Shapes here are the stored ones and leave the batch out: {H, W, C}, or
+// {features}.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/fixedpoint/requantize.h"
+
+namespace haq::artifact {
+
+enum class DataType : uint8_t {
+  kUint8 = 1,   // real = scale * (q - zero_point)
+  kUint16 = 2,  // the same with 16 bits; today the output of softmax
+};
+
+struct Tensor {
+  std::string name;  // of the value in the source graph, or of the helper that lowering added
+  DataType type = DataType::kUint8;
+  std::vector<int32_t> shape;  // stored order, without the batch
+  float scale = 1;
+  int32_t zero_point = 0;
+  int64_t ElementCount() const {
+    int64_t count = 1;
+    for (const int32_t dimension : shape) count *= dimension;
+    return count;
+  }
+};
+
+// Read-only numbers that live in the mapped file or in memory owned by the model.
+template <typename T>
+using Blob = std::span<const T>;
+
+struct Padding {
+  int32_t top = 0, left = 0, bottom = 0, right = 0;
+};
+
+// weight [O][KH][KW][C / groups]; padding pads with the input's zero point.
+struct Conv2d {
+  Blob<int8_t> weight;
+  int32_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
+  int32_t groups = 1;
+  Padding padding;
+  fixedpoint::TensorRequantize requantize;
+  Blob<fixedpoint::ChannelRequantize> channels;  // O
+};
+// weight [O][I]; the input is read as one vector of I values a sample.
+struct Linear {
+  Blob<int8_t> weight;
+  fixedpoint::TensorRequantize requantize;
+  Blob<fixedpoint::ChannelRequantize> channels;
+};
+// Same shapes.
+struct Add {
+  fixedpoint::AddRequantize requantize;
+};
+// acc = (a - z_a) * (b - z_b) + bias. b has a's shape, or {1, 1, C} beside {H, W, C}.
+struct Mul {
+  fixedpoint::TensorRequantize requantize;
+  fixedpoint::ChannelRequantize channel;
+};
+// q = table[x]: every function of one 8-bit value, and changes of scale.
+struct Table {
+  std::array<uint8_t, 256> table{};
+};
+// Inputs share the output's scale and zero point; `axis` in the stored order, without the batch.
+struct Concat {
+  int32_t axis = 0;
+};
+// Input and output share scale and zero point; windows are cut at the edge of the image.
+struct MaxPool2d {
+  int32_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
+  Padding padding;
+};
+// Output (i, j) averages rows [row_begin[i], row_end[i]) and columns [column_begin[j],
+// column_end[j]). acc = sum(x - z_x) + bias, requantized with by_count[k], where counts[k] is the
+// window's element count, or with by_count[0] when counts is empty (every window has the same
+// divisor).
+struct AvgPool2d {
+  Blob<int32_t> row_begin, row_end, column_begin, column_end;
+  Blob<int32_t> counts;
+  Blob<fixedpoint::ChannelRequantize> by_count;
+  fixedpoint::TensorRequantize requantize;
+};
+// Pads in the stored order with `value` (a level: the input's quantization of the padding).
+struct Pad {
+  std::vector<int32_t> before, after;
+  uint8_t value = 0;
+};
+// Elements start, start + step, ... of `axis` (stored order, without the batch).
+struct Slice {
+  int32_t axis = 0, start = 0, step = 1;
+};
+// Stored output dimension i is stored input dimension order[i] (without the batch).
+struct Transpose {
+  std::vector<int32_t> order;
+};
+// The same bytes under another shape.
+struct Reshape {};
+// Over the last stored dimension. e[d] = table[q_max - q], a Q24 exponential of the distance from
+// the row's maximum; output uint16 p = (e * 65535 + sum / 2) / sum, scale 1 / 65535, zero point 0.
+struct Softmax {
+  Blob<uint32_t> table;  // 256
+};
+
+using Op = std::variant<Conv2d, Linear, Add, Mul, Table, Concat, MaxPool2d, AvgPool2d, Pad, Slice,
+                        Transpose, Reshape, Softmax>;
+std::string_view OpName(const Op& op);
+
+struct Layer {
+  std::string name;  // of the node in the source graph
+  Op op;
+  std::vector<int32_t> inputs;  // indices of tensors
+  int32_t output = 0;
+  // Overflow certificate: the accumulator (bias included) stays in this range for every input.
+  // Zeros for operators without accumulator.
+  int32_t acc_min = 0, acc_max = 0;
+};
+
+struct Model {
+  std::vector<Tensor> tensors;
+  std::vector<Layer> layers;  // in order of execution
+  int32_t input = 0, output = 0;
+  std::vector<int64_t> input_shape;  // as the user gave it: [C, H, W]
+  std::string preprocess_json;       // docs/preprocessing.md; "{}" when none
+  std::vector<std::string> class_names;
+  std::string metadata_json;  // method, scheme, weights, source digest, per-tensor decisions
+
+  // What keeps the blobs alive: the mapped file, or the arrays that lowering filled.
+  std::vector<std::shared_ptr<const void>> storage;
+
+  // Moves an array into the model and returns the view of it.
+  template <typename T>
+  Blob<T> Own(std::vector<T> values) {
+    auto owned = std::make_shared<const std::vector<T>>(std::move(values));
+    storage.push_back(owned);
+    return *owned;
+  }
+};
+
+// Everything the comments above promise (indices, shapes, sizes of blobs, ranges of parameters, the
+// accumulator's certificate recomputed from the weights), so that the runtime can trust a model
+// that passed. kDataLoss for sizes that disagree, kUnsupported for what this build cannot run;
+// names the layer.
+Status Verify(const Model& model);
+
+}  // namespace haq::artifact

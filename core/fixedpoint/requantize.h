@@ -1,0 +1,119 @@
+// The scalar arithmetic that defines the bits: every kernel of every instruction set equals it
+// exactly. docs/integer_arithmetic.md derives it, with its error analysis and a worked example.
+//
+// Requantization takes an int32 accumulator to an 8-bit level in 16-bit steps:
+//
+//   x = acc >> shift                          (shift >= 0; the rounding term is part of acc, see
+//   below)
+//       clamp(acc, -2^15, 2^15) << -shift     (shift < 0)
+//   v = saturate16(x)
+//   t = (v * multiplier + 2^14) >> 15         multiplier in [2^14, 2^15): "rounding Q15 multiply"
+//   u = (t * 2^(15 - fraction_bits) + 2^14) >> 15 = (t + 2^(fraction_bits - 1)) >> fraction_bits
+//   q = clamp(u + output_offset, q_min, q_max)
+//
+// so that q ~ output_offset + acc * multiplier * 2^(-15 - shift - fraction_bits). Right shifts of
+// negative numbers are arithmetic. Per channel: acc's constant term, multiplier, shift. Per tensor:
+// the rest.
+//
+// Two settings are used (ChooseRequantize decides per tensor):
+//   centred   fraction_bits 7, output_offset 128: the distance of z_y from 128 is folded into acc's
+//   constant
+//             term, so that the result uses all of the 16 bits. For M < 2^-7, which is nearly every
+//             layer.
+//   direct    fraction_bits 6, output_offset z_y: for layers with large M, where one step of acc is
+//             coarser than the fold.
+// The rounding term 2^(shift - 1) of the first step is folded into the constant term too, by the
+// builder.
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstdint>
+#include <vector>
+
+#include "core/base/status.h"
+
+namespace haq::fixedpoint {
+
+// What differs between the channels of one layer.
+struct ChannelRequantize {
+  int32_t bias = 0;        // starts the accumulator: everything constant, see the builder functions
+  int16_t multiplier = 0;  // Q15, in [2^14, 2^15)
+  int8_t shift = 0;        // in [-15, 31]
+  bool operator==(const ChannelRequantize&) const = default;
+};
+
+// What all channels share.
+struct TensorRequantize {
+  uint8_t fraction_bits = 7;       // 6 or 7
+  int16_t output_offset = 128;     // 128 when centred, the output's zero point otherwise
+  uint8_t q_min = 0, q_max = 255;  // the fused clamp, within [0, 255]
+  bool operator==(const TensorRequantize&) const = default;
+};
+
+inline int16_t Saturate16(int32_t x) {
+  return static_cast<int16_t>(std::clamp<int32_t>(x, -32768, 32767));
+}
+
+// Range: |a * b| <= 2^30 because b >= 0 is a Q15 multiplier below 2^15, so nothing overflows and
+// the result fits 16 bits.
+inline int16_t RoundingMultiplyQ15(int16_t a, int16_t b) {
+  return static_cast<int16_t>((int32_t{a} * int32_t{b} + (1 << 14)) >> 15);
+}
+
+// `acc` includes the channel's bias.
+inline uint8_t Requantize(int32_t acc, int16_t multiplier, int shift,
+                          const TensorRequantize& tensor) {
+  assert(shift >= -15 && shift <= 31 && multiplier >= 0);
+  const int32_t x =
+      shift >= 0 ? acc >> shift : std::clamp<int32_t>(acc, -(1 << 15), 1 << 15) * (1 << -shift);
+  const int16_t v = Saturate16(x);
+  const int16_t t = RoundingMultiplyQ15(v, multiplier);
+  const int32_t u = (int32_t{t} + (1 << (tensor.fraction_bits - 1))) >> tensor.fraction_bits;
+  return static_cast<uint8_t>(
+      std::clamp<int32_t>(u + tensor.output_offset, tensor.q_min, tensor.q_max));
+}
+
+// Requantization of one layer as the artifact stores it.
+struct LayerRequantize {
+  TensorRequantize tensor;
+  std::vector<ChannelRequantize> channels;
+};
+
+// Chooses setting, multipliers, shifts and constant terms for
+//
+//   q[c] = z_y + M[c] * (acc[c] + constant[c])
+//
+// where M[c] = `scales[c]` > 0 in steps of the output per unit of the accumulator, `constants[c]`
+// is what is constant in the accumulator in exact real arithmetic (bias / (s_x s_w) - z_x sum(w)),
+// and acc[c] is the integer sum that the kernel adds up, which lies in [acc_min[c], acc_max[c]].
+// All constants are rounded once, together. kInvalidArgument names the channel whose accumulator
+// could leave int32 or whose scale is not in [2^-38, 2^8).
+Result<LayerRequantize> ChooseRequantize(const std::vector<double>& scales,
+                                         const std::vector<double>& constants,
+                                         const std::vector<int64_t>& acc_min,
+                                         const std::vector<int64_t>& acc_max, int zero_point,
+                                         int q_min, int q_max);
+
+// q = clamp((a * multiplier_a + b * multiplier_b + constant) >> shift, q_min, q_max): the sum of
+// two tensors with their own scales. a and b are the stored levels; zero points and rounding are in
+// the constant.
+struct AddRequantize {
+  int16_t multiplier_a = 0, multiplier_b = 0;
+  int8_t shift = 0;  // in [0, 30]
+  int32_t constant = 0;
+  uint8_t q_min = 0, q_max = 255;
+  bool operator==(const AddRequantize&) const = default;
+};
+
+inline uint8_t AddRequantized(uint8_t a, uint8_t b, const AddRequantize& r) {
+  const int32_t sum = int32_t{a} * r.multiplier_a + int32_t{b} * r.multiplier_b + r.constant;
+  return static_cast<uint8_t>(std::clamp<int32_t>(sum >> r.shift, r.q_min, r.q_max));
+}
+
+// For s_a (a - z_a) + s_b (b - z_b) = s_y (q - z_y), given scale_a = s_a / s_y and scale_b = s_b /
+// s_y. kInvalidArgument when a scale is not in [2^-20, 2^8).
+Result<AddRequantize> ChooseAddRequantize(double scale_a, int zero_a, double scale_b, int zero_b,
+                                          int zero_y, int q_min, int q_max);
+
+}  // namespace haq::fixedpoint

@@ -1,0 +1,26 @@
+// TorchScript (scripted or traced) -> verified FP32 graph. LibTorch stays behind this header.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/ir/graph.h"
+
+namespace haq::import {
+
+// `bytes` is a TorchScript archive, `input_shape` one sample [C, H, W] (or any other rank without
+// the batch). The graph that comes back is simplified and verified.
+//
+// kInvalidArgument: not a TorchScript archive, truncated, or its forward does not take one tensor
+// of that shape. kUnsupported: operators this importer does not know; the message names every one
+// of them with its place in the model, and the list of what is supported.
+Result<ir::Graph> ImportTorchScript(std::span<const uint8_t> bytes,
+                                    const std::vector<int64_t>& input_shape);
+
+// Names of the TorchScript operators the importer knows ("aten::conv2d", ...), sorted.
+std::vector<std::string> SupportedTorchScriptOperators();
+
+}  // namespace haq::import
