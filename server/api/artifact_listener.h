@@ -1,0 +1,31 @@
+// How serving learns which quantized versions exist.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace haq::server::api {
+
+// One version of a model and where its .haq file lies. The file does not change; it may be unlinked
+// when the model is deleted (a mapping of it stays valid).
+struct ServedVersion {
+  std::string model_id;  // without "models/"
+  int64_t version = 0;   // 1, 2, ...
+  std::filesystem::path path;
+  bool served = false;  // the version that answers requests which name none
+};
+
+// Called after the change is stored, from one of the server's threads, one call at a time for a
+// model; long work belongs on the listener's own thread. Must not call back into the service that
+// calls it.
+class ArtifactListener {
+ public:
+  virtual ~ArtifactListener() = default;
+  // `version` is now the served version of `model_id`.
+  virtual void OnVersionRegistered(const std::string& model_id, int64_t version,
+                                   const std::filesystem::path& path) = 0;
+  virtual void OnModelDeleted(const std::string& model_id) = 0;
+};
+
+}  // namespace haq::server::api
