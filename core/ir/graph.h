@@ -142,12 +142,12 @@ struct Graph {
 };
 
 // Output shape of `op` for the given input shapes, with every attribute checked; the error says
-// which attribute or shape was wrong. Reshape takes its output shape from `declared`; other
-// operators ignore it.
+// which attribute or shape was wrong. Reshape takes its output shape from `declared`, Slice the
+// length of its axis; other operators ignore it.
 Result<Shape> InferShape(const Op& op, const std::vector<Shape>& inputs, const Shape& declared);
 
-// Everything the conventions above promise: order, arity, shapes, finite weights. kInvalidArgument
-// names the node.
+// Everything the conventions above promise: order, arity, shapes, finite weights, unique names, and
+// no value without a producer. kInvalidArgument names the node.
 Status Verify(const Graph& graph);
 
 }  // namespace haq::ir
