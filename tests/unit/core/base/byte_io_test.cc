@@ -12,7 +12,7 @@ TEST(ByteIo, ReadsWhatWasWrittenAndFailsPastTheEnd) {
   writer.WriteString("text");
   const std::vector<uint8_t> bytes = writer.bytes();
   for (size_t cut = 0; cut <= bytes.size(); ++cut) {
-    ByteReader reader(std::span(bytes).first(cut));
+    ByteReader reader{std::span<const uint8_t>(bytes).first(cut)};
     const auto number = reader.Read<int32_t>();
     const auto real = reader.Read<double>();
     const std::string text = reader.ReadString();

@@ -1,0 +1,145 @@
+#include "core/base/progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace haq {
+namespace {
+
+constexpr auto kRedrawInterval = std::chrono::milliseconds(100);
+constexpr auto kLineInterval = std::chrono::seconds(2);
+constexpr int kBarColumns = 24;
+
+int TerminalColumns(std::FILE* out) {
+  winsize size{};
+  if (::ioctl(::fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
+}
+
+}  // namespace
+
+ProgressBar::ProgressBar(std::FILE* out)
+    : ProgressBar(out, out != nullptr && ::isatty(::fileno(out)) == 1,
+                  out != nullptr ? TerminalColumns(out) : 80) {}
+
+ProgressBar::ProgressBar(std::FILE* out, bool terminal, int columns)
+    : out_(out), terminal_(terminal), columns_(std::max(20, columns)) {}
+
+ProgressBar::~ProgressBar() { Finish(); }
+
+void ProgressBar::Update(std::string_view phase, int64_t done, int64_t total, double rate,
+                         std::string_view unit) {
+  if (out_ == nullptr) return;
+  const bool first = phase != phase_;
+  if (first) {
+    Finish();
+    phase_ = phase;
+    note_.clear();
+    printed_tenth_ = -1;
+  }
+  done_ = done;
+  total_ = total;
+  rate_ = rate;
+  unit_ = unit;
+  dirty_ = true;
+  const bool last = total_ > 0 && done_ >= total_;
+  if (!terminal_) {
+    PrintPlain(first, last);
+  } else if (first || last || Clock::now() - drawn_at_ >= kRedrawInterval) {
+    Draw();
+  }
+}
+
+void ProgressBar::Note(std::string note) {
+  if (out_ == nullptr || note == note_) return;
+  note_ = std::move(note);
+  dirty_ = true;
+  if (terminal_ && !phase_.empty() && Clock::now() - drawn_at_ >= kRedrawInterval) Draw();
+}
+
+void ProgressBar::Line(std::string_view text) {
+  if (out_ == nullptr) return;
+  if (on_line_) {
+    std::fputs("\r\x1b[K", out_);
+    on_line_ = false;
+    dirty_ = true;
+  }
+  std::fwrite(text.data(), 1, text.size(), out_);
+  std::fputc('\n', out_);
+  if (terminal_ && dirty_ && !phase_.empty()) Draw();
+  std::fflush(out_);
+}
+
+void ProgressBar::Finish() {
+  if (out_ == nullptr || phase_.empty()) return;
+  if (terminal_) {
+    if (dirty_) Draw();
+    if (on_line_) std::fputc('\n', out_);
+    on_line_ = false;
+  } else if (dirty_) {
+    PrintPlain(true, true);
+  }
+  std::fflush(out_);
+  phase_.clear();
+  note_.clear();
+  dirty_ = false;
+}
+
+std::string ProgressBar::Text() const {
+  std::string text = fmt::format("{:<9}", phase_);
+  if (total_ > 0) {
+    const double fraction =
+        std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
+    if (terminal_) {
+      const int filled = static_cast<int>(fraction * kBarColumns);
+      text +=
+          fmt::format(" [{}{}]", std::string(filled, '#'), std::string(kBarColumns - filled, '.'));
+    }
+    text += fmt::format(" {:3.0f} %  {}/{} {}", fraction * 100, done_, total_, unit_);
+  } else if (done_ > 0) {
+    text += fmt::format(" {} {}", done_, unit_);
+  }
+  if (rate_ > 0) text += fmt::format("  {:.0f}/s", rate_);
+  if (!note_.empty()) text += "  " + note_;
+  return text;
+}
+
+void ProgressBar::Draw() {
+  std::string text = Text();
+  // A line that wraps could not be redrawn in place.
+  if (text.size() >= static_cast<size_t>(columns_)) text.resize(columns_ - 1);
+  std::fprintf(out_, "\r%s\x1b[K", text.c_str());
+  std::fflush(out_);
+  on_line_ = true;
+  dirty_ = false;
+  drawn_at_ = Clock::now();
+}
+
+void ProgressBar::PrintPlain(bool first, bool last) {
+  const int64_t tenth = total_ > 0 ? done_ * 10 / total_ : 0;
+  if (tenth >= 10 && printed_tenth_ >= 10) {
+    dirty_ = false;
+    return;
+  }
+  const bool due = tenth != printed_tenth_ && Clock::now() - drawn_at_ >= kLineInterval;
+  if (!first && !last && !due) return;
+  printed_tenth_ = tenth;
+  drawn_at_ = Clock::now();
+  dirty_ = false;
+  std::fprintf(out_, "%s\n", Text().c_str());
+  std::fflush(out_);
+}
+
+std::string FormatBytes(uint64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(kUnits)) value /= 1024, ++unit;
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+}  // namespace haq
