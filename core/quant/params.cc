@@ -1,0 +1,132 @@
+#include "core/quant/params.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace haq::quant {
+namespace {
+
+// Below this a float scale would be denormal and its reciprocal infinite.
+constexpr double kSmallestScale = 1e-30;
+
+float ScaleAtLeast(double scale) { return static_cast<float>(std::max(scale, kSmallestScale)); }
+
+TensorParams Finish(float scale, int32_t zero_point, TensorScheme scheme, std::string reason) {
+  TensorParams params{scale, zero_point, scheme, {}, std::move(reason)};
+  params.range = {scale * double(0 - zero_point), scale * double(255 - zero_point)};
+  return params;
+}
+
+// Levels -128 .. 127 around zero point 128, no end of the range clipped.
+double SymmetricScale(const Range& range) { return std::max(-range.low / 128, range.high / 127); }
+
+TensorParams Symmetric(const Range& range, std::string reason) {
+  return Finish(ScaleAtLeast(SymmetricScale(range)), 128, TensorScheme::kSymmetric,
+                std::move(reason));
+}
+
+TensorParams Asymmetric(const Range& range, std::string reason) {
+  const float scale = ScaleAtLeast((range.high - range.low) / 255);
+  const auto zero_point =
+      static_cast<int32_t>(std::clamp(std::nearbyint(-range.low / scale), 0.0, 255.0));
+  return Finish(scale, zero_point,
+                range.low == 0 ? TensorScheme::kOneSided : TensorScheme::kAsymmetric,
+                std::move(reason));
+}
+
+}  // namespace
+
+Result<SchemePolicy> ParseSchemePolicy(std::string_view text, std::string_view field) {
+  if (text == "hybrid") return SchemePolicy::kHybrid;
+  if (text == "symmetric") return SchemePolicy::kSymmetric;
+  if (text == "asymmetric") return SchemePolicy::kAsymmetric;
+  return InvalidField(std::string(field),
+                      "unknown scheme \"{}\"; allowed are hybrid, symmetric, asymmetric", text);
+}
+
+Result<WeightGranularity> ParseWeightGranularity(std::string_view text, std::string_view field) {
+  if (text == "per_channel") return WeightGranularity::kPerChannel;
+  if (text == "per_tensor") return WeightGranularity::kPerTensor;
+  return InvalidField(std::string(field),
+                      "unknown granularity \"{}\"; allowed are per_channel, per_tensor", text);
+}
+
+std::string_view TensorSchemeName(TensorScheme scheme) {
+  switch (scheme) {
+    case TensorScheme::kSymmetric:
+      return "symmetric";
+    case TensorScheme::kAsymmetric:
+      return "asymmetric";
+    case TensorScheme::kOneSided:
+      return "one_sided";
+  }
+  return "asymmetric";
+}
+
+Result<TensorParams> ChooseTensorParams(Range observed, SchemePolicy policy,
+                                        const HybridRule& rule) {
+  if (!std::isfinite(observed.low) || !std::isfinite(observed.high) ||
+      observed.low > observed.high) {
+    return InvalidArgument("the range [{}, {}] is not finite", observed.low, observed.high);
+  }
+  const Range range{std::min(observed.low, 0.0), std::max(observed.high, 0.0)};
+  if (range.low == 0 && range.high == 0) {
+    if (policy == SchemePolicy::kSymmetric)
+      return Finish(1, 128, TensorScheme::kSymmetric, "all zero");
+    return Finish(1, 0, TensorScheme::kOneSided, "all zero");
+  }
+  if (policy == SchemePolicy::kSymmetric) return Symmetric(range, "asked for");
+  if (policy == SchemePolicy::kAsymmetric) return Asymmetric(range, "asked for");
+  if (range.low == 0) return Asymmetric(range, "nothing below zero");
+
+  const double asymmetric_scale = (range.high - range.low) / 255;
+  const double loss_db = 20 * std::log10(SymmetricScale(range) / asymmetric_scale);
+  if (loss_db < rule.symmetric_tolerance_db) {
+    return Symmetric(
+        range, fmt::format("symmetric costs {:.2f} dB, under the tolerance of {:.2f} dB", loss_db,
+                           rule.symmetric_tolerance_db));
+  }
+  return Asymmetric(
+      range, fmt::format("symmetric would cost {:.2f} dB, over the tolerance of {:.2f} dB", loss_db,
+                         rule.symmetric_tolerance_db));
+}
+
+QuantizedWeights QuantizeWeights(const std::vector<float>& weights, int64_t channels,
+                                 WeightGranularity granularity,
+                                 const std::vector<double>& bias_in_input_steps,
+                                 double smallest_scale) {
+  const int64_t per_channel = static_cast<int64_t>(weights.size()) / channels;
+  QuantizedWeights quantized;
+  quantized.scales.resize(channels);
+  for (int64_t c = 0; c < channels; ++c) {
+    double largest = 0;
+    for (int64_t i = 0; i < per_channel; ++i) {
+      largest = std::max(largest, std::abs(double(weights[c * per_channel + i])));
+    }
+    quantized.scales[c] = largest / 127;
+  }
+  if (granularity == WeightGranularity::kPerTensor) {
+    const double shared = *std::max_element(quantized.scales.begin(), quantized.scales.end());
+    std::fill(quantized.scales.begin(), quantized.scales.end(), shared);
+  }
+  // 2^29: the bias may take a quarter of int32, which leaves room for the sum and the other
+  // constants.
+  constexpr double kLargestBias = 1 << 29;
+  for (int64_t c = 0; c < channels; ++c) {
+    double& scale = quantized.scales[c];
+    scale = std::max(scale, smallest_scale);
+    if (!bias_in_input_steps.empty()) {
+      scale = std::max(scale, std::abs(bias_in_input_steps[c]) / kLargestBias);
+    }
+  }
+  quantized.values.resize(weights.size());
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t i = c * per_channel; i < (c + 1) * per_channel; ++i) {
+      quantized.values[i] = static_cast<int8_t>(
+          std::clamp(std::nearbyint(weights[i] / quantized.scales[c]), -127.0, 127.0));
+    }
+  }
+  return quantized;
+}
+
+}  // namespace haq::quant
