@@ -16,7 +16,7 @@
 namespace haq::data {
 
 struct Sample {
-  std::string key;               // path in the folder, or <key> in the shard
+  std::string key;               // path in the folder, or name of the image's entry in the shard
   std::vector<uint8_t> encoded;  // JPEG or PNG bytes
   std::optional<int64_t> label;
 };
@@ -48,7 +48,9 @@ Result<FolderListing> ListFolder(const std::filesystem::path& folder,
                                  const std::optional<std::filesystem::path>& labels_file = {});
 std::unique_ptr<SampleReader> ReadFolder(FolderListing listing);
 
-// Samples of tar shards, in order. A shard is a path; libarchive reads it as a stream.
+// Samples of tar shards, in order. A shard is a path; libarchive reads it as a stream. An entry
+// that is neither an image nor a label, a label without its image, or a label that is no number is
+// kInvalidArgument; a shard that is cut short or damaged is kDataLoss.
 std::unique_ptr<SampleReader> ReadShards(std::vector<std::filesystem::path> shards);
 
 struct ShardLimits {

@@ -49,6 +49,11 @@ struct Preprocess {
   std::string ToJson() const;
 };
 
+// What FromJson checks of the values (sides from 1 to 65535, one mean and std a channel, std
+// greater than 0, everything finite), for a Preprocess that was made otherwise. Apply checks it
+// too.
+Status Validate(const Preprocess& preprocess);
+
 // Fills `output` [C, H, W]; `shape` is what the network takes. kInvalidArgument when the image,
 // after resize and crop, is not of that shape; the message says both. The values are the same on
 // every machine.
