@@ -1,0 +1,129 @@
+#include "core/lower/builder.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace haq::lower {
+
+std::vector<int32_t> StoredShape(const ir::Shape& shape) {
+  if (shape.size() == 4) {
+    return {static_cast<int32_t>(shape[2]), static_cast<int32_t>(shape[3]),
+            static_cast<int32_t>(shape[1])};
+  }
+  std::vector<int32_t> stored(shape.begin() + 1, shape.end());
+  if (stored.empty()) stored.push_back(1);
+  return stored;
+}
+
+int32_t StoredAxis(size_t rank, int64_t axis) {
+  if (rank != 4) return static_cast<int32_t>(axis - 1);
+  return axis == 1 ? 2 : static_cast<int32_t>(axis - 2);
+}
+
+Builder::Builder(const ir::Graph& graph, const Plan& plan, const Options& options)
+    : graph_(graph),
+      plan_(plan),
+      options_(options),
+      tensor_of_value_(graph.values.size(), -1),
+      absorbed_(graph.nodes.size(), false) {}
+
+Result<Lowered> Builder::Build() {
+  const ir::Value& input = graph_.values[graph_.input];
+  tensor_of_value_[graph_.input] =
+      AddTensor(input.name, StoredShape(input.shape), ParamsOf(graph_.input));
+  lowered_.decisions.push_back(
+      {graph_.input, TensorOf(graph_.input), "input", ParamsOf(graph_.input)});
+  for (const ir::Node& node : graph_.nodes) {
+    const auto* linear = std::get_if<ir::Linear>(&node.op);
+    if (linear && FlattenedImage(node.inputs[0], node) >= 0) {
+      absorbed_[graph_.ProducerOf(node.inputs[0])] = true;
+    }
+  }
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    if (plan_.skipped[i] || absorbed_[i]) continue;
+    const ir::Node& node = graph_.nodes[i];
+    HAQ_RETURN_IF_ERROR(
+        Emit(node).WithContext(fmt::format("layer \"{}\" ({})", node.name, ir::OpName(node.op))));
+  }
+  lowered_.model.input = TensorOf(graph_.input);
+  lowered_.model.output = TensorOf(graph_.output);
+  const ir::Shape& shape = input.shape;
+  lowered_.model.input_shape.assign(shape.begin() + 1, shape.end());
+  HAQ_RETURN_IF_ERROR(artifact::Verify(lowered_.model));
+  return std::move(lowered_);
+}
+
+ir::ValueId Builder::OutputOf(const ir::Node& node) const {
+  const int clamp = plan_.fused_clamp[&node - graph_.nodes.data()];
+  return clamp >= 0 ? graph_.nodes[clamp].output : node.output;
+}
+
+Builder::Levels Builder::ClampOf(const ir::Node& node) const {
+  const int clamp = plan_.fused_clamp[&node - graph_.nodes.data()];
+  if (clamp < 0) return {};
+  const auto& limits = std::get<ir::Clamp>(graph_.nodes[clamp].op);
+  const quant::TensorParams& params = ParamsOf(OutputOf(node));
+  const auto level = [&](float value) {
+    // Infinite limits end at the last level.
+    return static_cast<int>(
+        std::clamp(std::nearbyint(double(value) / params.scale) + params.zero_point, 0.0, 255.0));
+  };
+  return {level(limits.low), level(limits.high)};
+}
+
+int32_t Builder::AddTensor(std::string name, std::vector<int32_t> shape,
+                           const quant::TensorParams& params, artifact::DataType type) {
+  lowered_.model.tensors.push_back(
+      {std::move(name), type, std::move(shape), params.scale, params.zero_point});
+  return static_cast<int32_t>(lowered_.model.tensors.size()) - 1;
+}
+
+int32_t Builder::AddOutput(const ir::Node& node, artifact::DataType type) {
+  const ir::ValueId value = OutputOf(node);
+  quant::TensorParams params = ParamsOf(value);
+  if (type == artifact::DataType::kUint16) {
+    params = {kSoftmaxScale, 0, quant::TensorScheme::kOneSided, {0, 1}, "16 bits over [0, 1]"};
+  }
+  const int32_t tensor =
+      AddTensor(graph_.values[value].name, StoredShape(graph_.values[value].shape), params, type);
+  tensor_of_value_[value] = tensor;
+  lowered_.decisions.push_back({value, tensor, std::string(ir::OpName(node.op)), params});
+  return tensor;
+}
+
+void Builder::AddLayer(const ir::Node& node, artifact::Op op, std::vector<int32_t> inputs,
+                       int32_t output, int64_t acc_min, int64_t acc_max) {
+  artifact::Layer layer;
+  layer.name = node.name;
+  layer.op = std::move(op);
+  layer.inputs = std::move(inputs);
+  layer.output = output;
+  layer.acc_min = static_cast<int32_t>(acc_min);
+  layer.acc_max = static_cast<int32_t>(acc_max);
+  lowered_.model.layers.push_back(std::move(layer));
+}
+
+int32_t Builder::AddHelper(const ir::Node& node, std::string_view suffix, artifact::Op op,
+                           int32_t tensor, std::vector<int32_t> shape,
+                           const quant::TensorParams& params) {
+  const std::string name = fmt::format("{}.{}{}", node.name, suffix, lowered_.model.tensors.size());
+  const int32_t output = AddTensor(name, std::move(shape), params);
+  AddLayer(node, std::move(op), {tensor}, output);
+  lowered_.model.layers.back().name = name;
+  return output;
+}
+
+Status Builder::Emit(const ir::Node& node) {
+  return std::visit([&](const auto& op) { return EmitOp(node, op); }, node.op);
+}
+
+Result<Lowered> Lower(const ir::Graph& graph, const std::vector<quant::Range>& ranges,
+                      const Options& options) {
+  if (ranges.size() != graph.values.size()) {
+    return InvalidArgument("{} ranges for {} values", ranges.size(), graph.values.size());
+  }
+  HAQ_ASSIGN_OR_RETURN(const Plan plan, MakePlan(graph, ranges, options));
+  return Builder(graph, plan, options).Build();
+}
+
+}  // namespace haq::lower

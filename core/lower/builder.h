@@ -1,0 +1,90 @@
+// Builds the quantized model node by node from a graph and its plan. Private to core/lower.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/lower/lower.h"
+#include "core/lower/plan.h"
+
+namespace haq::lower {
+
+class Builder {
+ public:
+  Builder(const ir::Graph& graph, const Plan& plan, const Options& options);
+  Result<Lowered> Build();
+
+ private:
+  // Parameters of the tensor that a value became.
+  const quant::TensorParams& ParamsOf(ir::ValueId value) const { return plan_.params[value]; }
+  // The node's output, or that of the clamp it swallowed.
+  ir::ValueId OutputOf(const ir::Node& node) const;
+  // The levels between which the output is clamped: those of the swallowed clamp, else 0 and 255.
+  struct Levels {
+    int low = 0, high = 255;
+  };
+  Levels ClampOf(const ir::Node& node) const;
+
+  int32_t AddTensor(std::string name, std::vector<int32_t> shape, const quant::TensorParams& params,
+                    artifact::DataType type = artifact::DataType::kUint8);
+  // The tensor that `value` became.
+  int32_t TensorOf(ir::ValueId value) const { return tensor_of_value_[value]; }
+  // Makes the tensor of a node's output (its layer must be added right after).
+  int32_t AddOutput(const ir::Node& node, artifact::DataType type = artifact::DataType::kUint8);
+  void AddLayer(const ir::Node& node, artifact::Op op, std::vector<int32_t> inputs, int32_t output,
+                int64_t acc_min = 0, int64_t acc_max = 0);
+  // A helper layer `name`.suffix that moves bytes or changes the scale of `tensor`; returns its
+  // output.
+  int32_t AddHelper(const ir::Node& node, std::string_view suffix, artifact::Op op, int32_t tensor,
+                    std::vector<int32_t> shape, const quant::TensorParams& params);
+
+  Status Emit(const ir::Node& node);
+  Status EmitOp(const ir::Node& node, const ir::Conv2d& op);
+  Status EmitOp(const ir::Node& node, const ir::Linear& op);
+  Status EmitOp(const ir::Node& node, const ir::ChannelAffine& op);
+  Status EmitOp(const ir::Node& node, const ir::Add& op);
+  Status EmitOp(const ir::Node& node, const ir::Mul& op);
+  Status EmitOp(const ir::Node& node, const ir::Concat& op);
+  Status EmitOp(const ir::Node& node, const ir::MaxPool2d& op);
+  Status EmitOp(const ir::Node& node, const ir::AvgPool2d& op);
+  Status EmitOp(const ir::Node& node, const ir::Reshape& op);
+  Status EmitOp(const ir::Node& node, const ir::Permute& op);
+  Status EmitOp(const ir::Node& node, const ir::Pad& op);
+  Status EmitOp(const ir::Node& node, const ir::Slice& op);
+  Status EmitOp(const ir::Node& node, const ir::Softmax& op);
+  template <typename Function>  // every function of one value: a table
+  Status EmitOp(const ir::Node& node, const Function& op);
+
+  // One layer of sums: a convolution (weights [O][KH][KW][I]) or a matrix, requantized to the
+  // output.
+  struct SumLayer {
+    std::vector<int8_t> weight;
+    fixedpoint::LayerRequantize requantize;
+    int64_t acc_min = 0, acc_max = 0;
+  };
+  // `weight` is [O, ...] in stored order, `bias` empty or O values.
+  Result<SumLayer> QuantizeSum(const ir::Node& node, const std::vector<float>& weight,
+                               const std::vector<float>& bias,
+                               quant::WeightGranularity granularity) const;
+
+  // A Reshape between two values, with the transpositions that their stored orders need.
+  int32_t EmitReshape(const ir::Node& node, int32_t input, const ir::Shape& from,
+                      const ir::Shape& to);
+  // The [C, H, W] tensor behind `value` when all that stands between is a flattening that only
+  // `node` reads, or -1: a linear layer reads it directly, with its weights reordered.
+  ir::ValueId FlattenedImage(ir::ValueId value, const ir::Node& node) const;
+
+  const ir::Graph& graph_;
+  const Plan& plan_;
+  const Options& options_;
+  std::vector<int32_t> tensor_of_value_;  // -1: none
+  std::vector<bool> absorbed_;            // per node: a reshape that a linear layer reads through
+  Lowered lowered_;
+};
+
+// Stored dimensions of a value, without the batch: [H, W, C] for [N, C, H, W].
+std::vector<int32_t> StoredShape(const ir::Shape& shape);
+// Position, in the stored order without the batch, of dimension `axis` of a value of that rank.
+int32_t StoredAxis(size_t rank, int64_t axis);
+
+}  // namespace haq::lower

@@ -1,0 +1,262 @@
+// Operators that add up products: convolution, linear, per-channel affine, add, mul, average
+// pooling.
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "core/lower/builder.h"
+
+namespace haq::lower {
+namespace {
+
+// Requantization represents multipliers from 2^-38 on; channels whose weights are next to nothing
+// stay above.
+constexpr double kSmallestMultiplier = 0x1p-36;
+
+// [O, I, H, W] -> [O, H, W, I]; the stored order of images.
+std::vector<float> ToStoredOrder(const std::vector<float>& weight, int64_t o, int64_t i,
+                                 int64_t hw) {
+  std::vector<float> stored(weight.size());
+  for (int64_t row = 0; row < o; ++row) {
+    for (int64_t channel = 0; channel < i; ++channel) {
+      for (int64_t at = 0; at < hw; ++at) {
+        stored[(row * hw + at) * i + channel] = weight[(row * i + channel) * hw + at];
+      }
+    }
+  }
+  return stored;
+}
+
+}  // namespace
+
+Result<Builder::SumLayer> Builder::QuantizeSum(const ir::Node& node,
+                                               const std::vector<float>& weight,
+                                               const std::vector<float>& bias,
+                                               quant::WeightGranularity granularity) const {
+  const quant::TensorParams& x = ParamsOf(node.inputs[0]);
+  const quant::TensorParams& y = ParamsOf(OutputOf(node));
+  const auto channels = static_cast<int64_t>(graph_.values[node.output].shape[1]);
+  const int64_t per_channel = static_cast<int64_t>(weight.size()) / channels;
+
+  std::vector<double> bias_in_input_steps;
+  for (const float value : bias) bias_in_input_steps.push_back(double(value) / x.scale);
+  quant::QuantizedWeights quantized = quant::QuantizeWeights(
+      weight, channels, granularity, bias_in_input_steps, kSmallestMultiplier * y.scale / x.scale);
+
+  std::vector<double> multipliers(channels), constants(channels);
+  std::vector<int64_t> acc_min(channels), acc_max(channels);
+  for (int64_t c = 0; c < channels; ++c) {
+    int64_t positive = 0, negative = 0;
+    for (int64_t i = c * per_channel; i < (c + 1) * per_channel; ++i) {
+      (quantized.values[i] > 0 ? positive : negative) += quantized.values[i];
+    }
+    acc_min[c] = 255 * negative;
+    acc_max[c] = 255 * positive;
+    multipliers[c] = x.scale * quantized.scales[c] / y.scale;
+    constants[c] = (bias.empty() ? 0.0 : bias_in_input_steps[c] / quantized.scales[c]) -
+                   double(x.zero_point) * double(positive + negative);
+  }
+  const Levels clamp = ClampOf(node);
+  SumLayer layer;
+  HAQ_ASSIGN_OR_RETURN(layer.requantize,
+                       fixedpoint::ChooseRequantize(multipliers, constants, acc_min, acc_max,
+                                                    y.zero_point, clamp.low, clamp.high));
+  layer.weight = std::move(quantized.values);
+  for (int64_t c = 0; c < channels; ++c) {
+    const int64_t start = layer.requantize.channels[c].bias;
+    layer.acc_min = c == 0 ? start + acc_min[c] : std::min(layer.acc_min, start + acc_min[c]);
+    layer.acc_max = c == 0 ? start + acc_max[c] : std::max(layer.acc_max, start + acc_max[c]);
+  }
+  return layer;
+}
+
+Status Builder::EmitOp(const ir::Node& node, const ir::Conv2d& op) {
+  const ir::Shape& shape = op.weight.shape;  // [O, I / groups, KH, KW]
+  HAQ_ASSIGN_OR_RETURN(
+      SumLayer sum,
+      QuantizeSum(node, ToStoredOrder(op.weight.data, shape[0], shape[1], shape[2] * shape[3]),
+                  op.bias, options_.weights));
+  artifact::Conv2d conv;
+  conv.weight = lowered_.model.Own(std::move(sum.weight));
+  conv.kernel_h = static_cast<int32_t>(shape[2]);
+  conv.kernel_w = static_cast<int32_t>(shape[3]);
+  conv.stride_h = static_cast<int32_t>(op.stride[0]);
+  conv.stride_w = static_cast<int32_t>(op.stride[1]);
+  conv.dilation_h = static_cast<int32_t>(op.dilation[0]);
+  conv.dilation_w = static_cast<int32_t>(op.dilation[1]);
+  conv.groups = static_cast<int32_t>(op.groups);
+  conv.padding = {static_cast<int32_t>(op.padding.top), static_cast<int32_t>(op.padding.left),
+                  static_cast<int32_t>(op.padding.bottom), static_cast<int32_t>(op.padding.right)};
+  conv.requantize = sum.requantize.tensor;
+  conv.channels = lowered_.model.Own(std::move(sum.requantize.channels));
+  const int32_t output = AddOutput(node);
+  AddLayer(node, conv, {TensorOf(node.inputs[0])}, output, sum.acc_min, sum.acc_max);
+  return {};
+}
+
+ir::ValueId Builder::FlattenedImage(ir::ValueId value, const ir::Node& node) const {
+  const int producer = graph_.ProducerOf(value);
+  if (producer < 0 || !std::holds_alternative<ir::Reshape>(graph_.nodes[producer].op)) return -1;
+  if (graph_.values[value].shape.size() != 2 || graph_.UseCount(value) != 1 ||
+      graph_.nodes[&node - graph_.nodes.data()].inputs[0] != value) {
+    return -1;
+  }
+  const ir::ValueId image = graph_.nodes[producer].inputs[0];
+  return graph_.values[image].shape.size() == 4 ? image : -1;
+}
+
+Status Builder::EmitOp(const ir::Node& node, const ir::Linear& op) {
+  if (graph_.values[node.inputs[0]].shape.size() != 2) {
+    return Unsupported("a linear layer takes [N, features], not {}",
+                       ir::ShapeToString(graph_.values[node.inputs[0]].shape));
+  }
+  const ir::ValueId image = FlattenedImage(node.inputs[0], node);
+  std::vector<float> weight = op.weight.data;
+  if (image >= 0) {
+    const ir::Shape& shape = graph_.values[image].shape;
+    weight = ToStoredOrder(weight, op.weight.shape[0], shape[1], shape[2] * shape[3]);
+  }
+  HAQ_ASSIGN_OR_RETURN(SumLayer sum, QuantizeSum(node, weight, op.bias, options_.weights));
+  artifact::Linear linear;
+  linear.weight = lowered_.model.Own(std::move(sum.weight));
+  linear.requantize = sum.requantize.tensor;
+  linear.channels = lowered_.model.Own(std::move(sum.requantize.channels));
+  const int32_t input = TensorOf(image >= 0 ? image : node.inputs[0]);
+  const int32_t output = AddOutput(node);
+  AddLayer(node, linear, {input}, output, sum.acc_min, sum.acc_max);
+  return {};
+}
+
+// A depthwise 1x1 convolution. Always one scale per channel: these are not the weights that
+// `weights` is about.
+Status Builder::EmitOp(const ir::Node& node, const ir::ChannelAffine& op) {
+  const ir::Shape& shape = graph_.values[node.inputs[0]].shape;
+  const auto channels = static_cast<int32_t>(shape[1]);
+  const bool vector = shape.size() == 2;
+  if (!vector && shape.size() != 4) {
+    return Unsupported("arithmetic per channel takes [N, C] or [N, C, H, W], not {}",
+                       ir::ShapeToString(shape));
+  }
+  HAQ_ASSIGN_OR_RETURN(
+      SumLayer sum, QuantizeSum(node, op.scale, op.shift, quant::WeightGranularity::kPerChannel));
+  artifact::Conv2d conv;
+  conv.weight = lowered_.model.Own(std::move(sum.weight));
+  conv.groups = channels;
+  conv.requantize = sum.requantize.tensor;
+  conv.channels = lowered_.model.Own(std::move(sum.requantize.channels));
+  int32_t input = TensorOf(node.inputs[0]);
+  if (vector) {
+    input = AddHelper(node, "image", artifact::Reshape{}, input, {1, 1, channels},
+                      ParamsOf(node.inputs[0]));
+    const int32_t sums = AddTensor(node.name + ".sums", {1, 1, channels}, ParamsOf(OutputOf(node)));
+    AddLayer(node, conv, {input}, sums, sum.acc_min, sum.acc_max);
+    const int32_t output = AddOutput(node);
+    AddLayer(node, artifact::Reshape{}, {sums}, output);
+    return {};
+  }
+  const int32_t output = AddOutput(node);
+  AddLayer(node, conv, {input}, output, sum.acc_min, sum.acc_max);
+  return {};
+}
+
+Status Builder::EmitOp(const ir::Node& node, const ir::Add&) {
+  const quant::TensorParams &a = ParamsOf(node.inputs[0]), &b = ParamsOf(node.inputs[1]);
+  const quant::TensorParams& y = ParamsOf(OutputOf(node));
+  const Levels clamp = ClampOf(node);
+  // A term under 2^-20 of the output's step cannot move it.
+  const auto multiplier = [&](const quant::TensorParams& x) {
+    return std::max(double(x.scale) / y.scale, 0x1p-20);
+  };
+  artifact::Add add;
+  HAQ_ASSIGN_OR_RETURN(add.requantize, fixedpoint::ChooseAddRequantize(
+                                           multiplier(a), a.zero_point, multiplier(b), b.zero_point,
+                                           y.zero_point, clamp.low, clamp.high));
+  int32_t left = TensorOf(node.inputs[0]), right = TensorOf(node.inputs[1]);
+  if (graph_.values[node.inputs[0]].shape != graph_.values[node.inputs[1]].shape) {
+    // The runtime broadcasts the second operand.
+    const auto count = [&](size_t i) {
+      return *ir::ElementCount(graph_.values[node.inputs[i]].shape);
+    };
+    if (count(0) < count(1)) {
+      std::swap(left, right);
+      std::swap(add.requantize.multiplier_a, add.requantize.multiplier_b);
+    }
+  }
+  const int32_t output = AddOutput(node);
+  AddLayer(node, add, {left, right}, output);
+  return {};
+}
+
+Status Builder::EmitOp(const ir::Node& node, const ir::Mul&) {
+  const quant::TensorParams &a = ParamsOf(node.inputs[0]), &b = ParamsOf(node.inputs[1]);
+  const quant::TensorParams& y = ParamsOf(OutputOf(node));
+  const Levels clamp = ClampOf(node);
+  int64_t low = 0, high = 0;
+  for (const int64_t p : {-a.zero_point, 255 - a.zero_point}) {
+    for (const int64_t q : {-b.zero_point, 255 - b.zero_point}) {
+      low = std::min(low, p * q);
+      high = std::max(high, p * q);
+    }
+  }
+  const double multiplier = std::max(double(a.scale) * b.scale / y.scale, kSmallestMultiplier);
+  HAQ_ASSIGN_OR_RETURN(const fixedpoint::LayerRequantize requantize,
+                       fixedpoint::ChooseRequantize({multiplier}, {0}, {low}, {high}, y.zero_point,
+                                                    clamp.low, clamp.high));
+  artifact::Mul mul{requantize.tensor, requantize.channels[0]};
+  int32_t left = TensorOf(node.inputs[0]), right = TensorOf(node.inputs[1]);
+  // The runtime broadcasts the second operand.
+  if (*ir::ElementCount(graph_.values[node.inputs[0]].shape) <
+      *ir::ElementCount(graph_.values[node.inputs[1]].shape)) {
+    std::swap(left, right);
+  }
+  const int32_t output = AddOutput(node);
+  AddLayer(node, mul, {left, right}, output, mul.channel.bias + low, mul.channel.bias + high);
+  return {};
+}
+
+Status Builder::EmitOp(const ir::Node& node, const ir::AvgPool2d& op) {
+  const quant::TensorParams &x = ParamsOf(node.inputs[0]), &y = ParamsOf(OutputOf(node));
+  std::set<int64_t> counts;  // elements of the windows
+  for (size_t i = 0; i < op.row_begin.size(); ++i) {
+    for (size_t j = 0; j < op.column_begin.size(); ++j) {
+      counts.insert((op.row_end[i] - op.row_begin[i]) * (op.column_end[j] - op.column_begin[j]));
+    }
+  }
+  const int64_t largest = *counts.rbegin();
+  if (op.divisor > 0) counts = {op.divisor};
+  std::vector<double> multipliers;
+  for (const int64_t count : counts) {
+    multipliers.push_back(std::max(double(x.scale) / y.scale / double(count), kSmallestMultiplier));
+  }
+  const std::vector<double> constants(counts.size(), 0.0);
+  // One bound serves every count: it is the largest window's.
+  const int64_t low = -int64_t{x.zero_point} * largest,
+                high = int64_t{255 - x.zero_point} * largest;
+  const std::vector<int64_t> acc_min(counts.size(), low), acc_max(counts.size(), high);
+  const Levels clamp = ClampOf(node);
+  HAQ_ASSIGN_OR_RETURN(fixedpoint::LayerRequantize requantize,
+                       fixedpoint::ChooseRequantize(multipliers, constants, acc_min, acc_max,
+                                                    y.zero_point, clamp.low, clamp.high));
+  const auto own = [&](const std::vector<int64_t>& values) {
+    return lowered_.model.Own(std::vector<int32_t>(values.begin(), values.end()));
+  };
+  artifact::AvgPool2d pool;
+  pool.row_begin = own(op.row_begin);
+  pool.row_end = own(op.row_end);
+  pool.column_begin = own(op.column_begin);
+  pool.column_end = own(op.column_end);
+  if (counts.size() > 1) pool.counts = own({counts.begin(), counts.end()});
+  pool.requantize = requantize.tensor;
+  int64_t smallest_start = requantize.channels[0].bias, largest_start = smallest_start;
+  for (const auto& channel : requantize.channels) {
+    smallest_start = std::min<int64_t>(smallest_start, channel.bias);
+    largest_start = std::max<int64_t>(largest_start, channel.bias);
+  }
+  pool.by_count = lowered_.model.Own(std::move(requantize.channels));
+  const int32_t output = AddOutput(node);
+  AddLayer(node, pool, {TensorOf(node.inputs[0])}, output, smallest_start + low,
+           largest_start + high);
+  return {};
+}
+
+}  // namespace haq::lower

@@ -1,0 +1,39 @@
+// FP32 graph + one range per value -> integer-only model.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/artifact/model.h"
+#include "core/base/status.h"
+#include "core/ir/graph.h"
+#include "core/quant/params.h"
+
+namespace haq::lower {
+
+struct Options {
+  quant::SchemePolicy scheme = quant::SchemePolicy::kHybrid;
+  quant::WeightGranularity weights = quant::WeightGranularity::kPerChannel;
+  quant::HybridRule hybrid = {};
+};
+
+// What one quantized value got, for the report.
+struct TensorDecision {
+  ir::ValueId value = -1;
+  int32_t tensor = -1;  // of the model
+  std::string op;       // of the node that makes it; "input" for the network's input
+  quant::TensorParams params;
+};
+
+struct Lowered {
+  artifact::Model model;  // verified, without input_shape, preprocessing, class names and metadata
+  std::vector<TensorDecision>
+      decisions;  // in order of execution; values that were fused away have none
+};
+
+// `ranges` has one entry per value of the verified graph. kUnsupported and kInvalidArgument name
+// the node.
+Result<Lowered> Lower(const ir::Graph& graph, const std::vector<quant::Range>& ranges,
+                      const Options& options);
+
+}  // namespace haq::lower

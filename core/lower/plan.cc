@@ -1,0 +1,214 @@
+#include "core/lower/plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace haq::lower {
+namespace {
+
+// A concatenation's input that others read too shares the output's parameters when that widens its
+// range by at most this factor: 1.1 raises its rounding noise by 0.8 dB, a requantization would
+// raise it by 3 dB.
+constexpr double kSharedWidthLimit = 1.1;
+
+// Requantization multiplies by less than 2^8 (core/fixedpoint); half of it leaves room for
+// rounding.
+constexpr double kLargestMultiplier = 128;
+
+bool CanSwallowClamp(const ir::Op& op) {
+  return std::holds_alternative<ir::Conv2d>(op) || std::holds_alternative<ir::Linear>(op) ||
+         std::holds_alternative<ir::ChannelAffine>(op) || std::holds_alternative<ir::Add>(op) ||
+         std::holds_alternative<ir::Mul>(op) || std::holds_alternative<ir::AvgPool2d>(op);
+}
+
+bool PassesThrough(const ir::Op& op) {
+  return std::holds_alternative<ir::MaxPool2d>(op) || std::holds_alternative<ir::Reshape>(op) ||
+         std::holds_alternative<ir::Permute>(op) || std::holds_alternative<ir::Slice>(op) ||
+         std::holds_alternative<ir::Pad>(op);
+}
+
+double Width(const quant::Range& range) {
+  return std::max(range.high, 0.0) - std::min(range.low, 0.0);
+}
+
+quant::Range Union(const quant::Range& a, const quant::Range& b) {
+  return {std::min(a.low, b.low), std::max(a.high, b.high)};
+}
+
+// Sets of values that share parameters, each with its range.
+class SharedRanges {
+ public:
+  explicit SharedRanges(const std::vector<quant::Range>& ranges)
+      : parent_(ranges.size()), range_(ranges) {
+    std::iota(parent_.begin(), parent_.end(), 0);
+  }
+  int Find(int value) {
+    while (parent_[value] != value) value = parent_[value] = parent_[parent_[value]];
+    return value;
+  }
+  void Unite(int a, int b) {
+    a = Find(a), b = Find(b);
+    if (a == b) return;
+    parent_[b] = a;
+    range_[a] = Union(range_[a], range_[b]);
+  }
+  quant::Range& RangeOf(int value) { return range_[Find(value)]; }
+
+ private:
+  std::vector<int> parent_;
+  std::vector<quant::Range> range_;  // of the roots
+};
+
+class Planner {
+ public:
+  Planner(const ir::Graph& graph, const std::vector<quant::Range>& ranges, const Options& options)
+      : graph_(graph), options_(options), shared_(ranges), readers_(graph.values.size()) {
+    for (size_t node = 0; node < graph.nodes.size(); ++node) {
+      for (const ir::ValueId input : graph.nodes[node].inputs) readers_[input].push_back(node);
+    }
+  }
+
+  Result<Plan> Run() {
+    FuseClamps();
+    ShareThroughPassThrough();
+    ShareThroughConcat();
+    HAQ_RETURN_IF_ERROR(ChooseParams());
+    // Widening an output can only make later bounds larger, so in order of execution one pass
+    // suffices unless a set of values reaches backwards; a few more settle that.
+    for (int pass = 0; pass < 4 && WidenDegenerateOutputs(); ++pass) {
+      HAQ_RETURN_IF_ERROR(ChooseParams());
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  void FuseClamps() {
+    plan_.fused_clamp.assign(graph_.nodes.size(), -1);
+    plan_.skipped.assign(graph_.nodes.size(), false);
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const ir::Node& node = graph_.nodes[i];
+      const auto& readers = readers_[node.output];
+      if (!CanSwallowClamp(node.op) || readers.size() != 1 || node.output == graph_.output)
+        continue;
+      if (!std::holds_alternative<ir::Clamp>(graph_.nodes[readers[0]].op)) continue;
+      plan_.fused_clamp[i] = readers[0];
+      plan_.skipped[readers[0]] = true;
+    }
+  }
+
+  void ShareThroughPassThrough() {
+    for (const ir::Node& node : graph_.nodes) {
+      if (!PassesThrough(node.op)) continue;
+      shared_.Unite(node.inputs[0], node.output);
+      if (const auto* pad = std::get_if<ir::Pad>(&node.op)) {
+        quant::Range& range = shared_.RangeOf(node.output);
+        range = Union(range, {pad->value, pad->value});
+      }
+    }
+  }
+
+  // Nothing but `concat` reads the values of this set, apart from the operators that pass them on
+  // within it.
+  bool OnlyReadBy(int set, int concat) {
+    for (size_t value = 0; value < graph_.values.size(); ++value) {
+      if (shared_.Find(value) != set) continue;
+      if (static_cast<ir::ValueId>(value) == graph_.output) return false;
+      for (const int reader : readers_[value]) {
+        const bool within = PassesThrough(graph_.nodes[reader].op) &&
+                            shared_.Find(graph_.nodes[reader].output) == set;
+        if (reader != concat && !within) return false;
+      }
+    }
+    return true;
+  }
+
+  void ShareThroughConcat() {
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const ir::Node& node = graph_.nodes[i];
+      if (!std::holds_alternative<ir::Concat>(node.op)) continue;
+      for (const ir::ValueId input : node.inputs) {
+        const quant::Range own = shared_.RangeOf(input);
+        const double together = Width(Union(own, shared_.RangeOf(node.output)));
+        if (OnlyReadBy(shared_.Find(input), static_cast<int>(i)) ||
+            together <= kSharedWidthLimit * Width(own)) {
+          shared_.Unite(node.output, input);
+        }
+      }
+    }
+  }
+
+  Status ChooseParams() {
+    plan_.params.resize(graph_.values.size());
+    for (size_t value = 0; value < graph_.values.size(); ++value) {
+      auto params =
+          quant::ChooseTensorParams(shared_.RangeOf(value), options_.scheme, options_.hybrid);
+      if (!params.ok()) {
+        return params.status().WithContext(fmt::format("tensor \"{}\"", graph_.values[value].name));
+      }
+      plan_.params[value] = *std::move(params);
+    }
+    return {};
+  }
+
+  // The smallest output scale for which the node's multipliers are representable. Only degenerate
+  // layers meet it: those whose output range is smaller than a fraction of one step of their sum.
+  double SmallestScale(const ir::Node& node) const {
+    const auto scale_of = [&](size_t input) {
+      return double(plan_.params[node.inputs[input]].scale);
+    };
+    const auto largest = [](const std::vector<float>& values) {
+      double result = 0;
+      for (const float value : values) result = std::max(result, std::abs(double(value)));
+      return result;
+    };
+    if (const auto* conv = std::get_if<ir::Conv2d>(&node.op)) {
+      return scale_of(0) * largest(conv->weight.data) / 127 / kLargestMultiplier;
+    }
+    if (const auto* linear = std::get_if<ir::Linear>(&node.op)) {
+      return scale_of(0) * largest(linear->weight.data) / 127 / kLargestMultiplier;
+    }
+    if (const auto* affine = std::get_if<ir::ChannelAffine>(&node.op)) {
+      return scale_of(0) * largest(affine->scale) / 127 / kLargestMultiplier;
+    }
+    if (std::holds_alternative<ir::Add>(node.op)) {
+      return std::max(scale_of(0), scale_of(1)) / kLargestMultiplier;
+    }
+    if (std::holds_alternative<ir::Mul>(node.op)) {
+      return scale_of(0) * scale_of(1) / kLargestMultiplier;
+    }
+    if (std::holds_alternative<ir::AvgPool2d>(node.op)) return scale_of(0) / kLargestMultiplier;
+    return 0;
+  }
+
+  bool WidenDegenerateOutputs() {
+    bool widened = false;
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const ir::Node& node = graph_.nodes[i];
+      const ir::ValueId output =
+          plan_.fused_clamp[i] >= 0 ? graph_.nodes[plan_.fused_clamp[i]].output : node.output;
+      const double smallest = SmallestScale(node);
+      if (plan_.params[output].scale >= smallest) continue;
+      quant::Range& range = shared_.RangeOf(output);
+      range = Union(range, range.low < 0 && range.high <= 0 ? quant::Range{-256 * smallest, 0}
+                                                            : quant::Range{0, 256 * smallest});
+      widened = true;
+    }
+    return widened;
+  }
+
+  const ir::Graph& graph_;
+  const Options& options_;
+  SharedRanges shared_;
+  std::vector<std::vector<int>> readers_;  // nodes, by value
+  Plan plan_;
+};
+
+}  // namespace
+
+Result<Plan> MakePlan(const ir::Graph& graph, const std::vector<quant::Range>& ranges,
+                      const Options& options) {
+  return Planner(graph, ranges, options).Run();
+}
+
+}  // namespace haq::lower

@@ -1,0 +1,28 @@
+// What a job has finished, so that a later attempt goes on from there. Private to core/pipeline.
+//
+// Grammar: magic "HAQCKPT1", digest (string), calibration images' time (double), calibrator state
+// (bytes), evaluation state (bytes, empty while calibrating), SHA-256 of all that (bytes).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+
+namespace haq::pipeline {
+
+struct Checkpoint {
+  std::string digest;  // of the model and of the options that decide the result
+  double calibration_seconds = 0;
+  std::vector<uint8_t> calibrator;
+  std::vector<uint8_t> evaluation;
+
+  std::vector<uint8_t> Serialize() const;
+  // kDataLoss for bytes that are no checkpoint, are damaged, or belong to another job (`digest`
+  // differs).
+  static Result<Checkpoint> Parse(std::span<const uint8_t> bytes, const std::string& digest);
+};
+
+}  // namespace haq::pipeline

@@ -1,0 +1,27 @@
+#include "core/pipeline/integer_runner.h"
+
+namespace haq::pipeline {
+
+Result<std::unique_ptr<IntegerRunner>> IntegerRunner::Create(artifact::Model model,
+                                                             ThreadPool& pool) {
+  HAQ_ASSIGN_OR_RETURN(const auto loaded, runtime::LoadedModel::Create(std::move(model)));
+  std::unique_ptr<IntegerRunner> runner(new IntegerRunner(pool));
+  for (int thread = 0; thread < pool.threads(); ++thread) {
+    HAQ_ASSIGN_OR_RETURN(auto session, runtime::Session::Create(loaded));
+    runner->sessions_.push_back(std::move(session));
+  }
+  return runner;
+}
+
+Status IntegerRunner::Run(int64_t n, std::span<const float> input, std::span<float> output) {
+  const int64_t inputs = input_elements(), outputs = output_elements();
+  std::vector<Status> failures(n);
+  pool_.ParallelFor(n, [&](int64_t i, int thread) {
+    failures[i] = sessions_[thread]->Run(1, input.subspan(i * inputs, inputs),
+                                         output.subspan(i * outputs, outputs));
+  });
+  for (const Status& failure : failures) HAQ_RETURN_IF_ERROR(failure);
+  return {};
+}
+
+}  // namespace haq::pipeline

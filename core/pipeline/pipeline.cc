@@ -1,0 +1,301 @@
+#include "core/pipeline/pipeline.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "core/artifact/file.h"
+#include "core/base/byte_io.h"
+#include "core/base/sha256.h"
+#include "core/base/thread_pool.h"
+#include "core/calib/calibrator.h"
+#include "core/calib/observer.h"
+#include "core/eval/accuracy.h"
+#include "core/float_exec/executor.h"
+#include "core/import/torchscript/import.h"
+#include "core/lower/lower.h"
+#include "core/pipeline/checkpoint.h"
+#include "core/pipeline/image_batches.h"
+#include "core/pipeline/integer_runner.h"
+#include "core/pipeline/layer_sqnr.h"
+#include "core/pipeline/report.h"
+
+namespace haq::pipeline {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kCheckpointEvery = std::chrono::seconds(1);
+// Images behind the per-layer SQNR; enough for a tenth of a dB, since every image is thousands of
+// values.
+constexpr int64_t kLayerSqnrImages = 32;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Of everything that decides the result besides the images.
+std::string DigestOf(const Options& options, std::span<const uint8_t> model) {
+  ByteWriter writer;
+  for (const std::string& text :
+       {options.method, options.scheme, options.weights, options.preprocess_json}) {
+    writer.WriteString(text);
+  }
+  for (const int64_t dimension : options.input_shape) writer.Write(dimension);
+  writer.Write(options.limit_calibration);
+  writer.Write(options.limit_evaluation);
+  writer.WriteBytes(Sha256Of(model));
+  return ToHex(Sha256Of(writer.bytes()));
+}
+
+Accuracy ToAccuracy(const eval::Comparison& comparison) {
+  return {comparison.images(),    comparison.fp32_top1(), comparison.fp32_top5(),
+          comparison.int8_top1(), comparison.int8_top5(), comparison.agreement(),
+          comparison.sqnr_db()};
+}
+
+int64_t TotalOf(int64_t images, int64_t limit) {
+  return limit > 0 && images > 0 ? std::min(images, limit) : std::max(images, limit);
+}
+
+class Job {
+ public:
+  Job(const Options& options, const Inputs& inputs, Listener& listener,
+      const CancellationToken& cancellation)
+      : options_(options),
+        inputs_(inputs),
+        listener_(listener),
+        cancellation_(cancellation),
+        pool_(options.threads) {}
+
+  Result<Output> Run() {
+    HAQ_RETURN_IF_ERROR(Validate(options_));
+    HAQ_ASSIGN_OR_RETURN(preprocess_, data::Preprocess::FromJson(options_.preprocess_json));
+    listener_.OnProgress({"import", 0, 1, 0});
+    HAQ_ASSIGN_OR_RETURN(graph_, import::ImportTorchScript(inputs_.model, options_.input_shape));
+    HAQ_ASSIGN_OR_RETURN(executor_, float_exec::Executor::Create(graph_, options_.threads));
+    listener_.OnProgress({"import", 1, 1, 0});
+
+    RestoreCheckpoint();
+    calib::Calibrator calibrator(graph_, options_.method);
+    HAQ_RETURN_IF_ERROR(Calibrate(calibrator));
+    HAQ_RETURN_IF_ERROR(LowerAndSerialize(calibrator));
+    HAQ_RETURN_IF_ERROR(MeasureLayers());
+    HAQ_RETURN_IF_ERROR(Evaluate());
+    return Output{std::move(artifact_), MakeReport(ReportInputsNow())};
+  }
+
+ private:
+  void RestoreCheckpoint() {
+    checkpoint_.digest = DigestOf(options_, inputs_.model);
+    if (inputs_.checkpoint.empty()) return;
+    auto checkpoint = Checkpoint::Parse(inputs_.checkpoint, checkpoint_.digest);
+    if (checkpoint.ok()) {
+      checkpoint_ = *std::move(checkpoint);
+    } else {
+      listener_.OnWarning(
+          fmt::format("starting from the beginning: {}", checkpoint.status().message()));
+    }
+  }
+
+  bool CheckpointIsDue() const { return Clock::now() - last_checkpoint_ >= kCheckpointEvery; }
+  Status SaveCheckpoint() {
+    last_checkpoint_ = Clock::now();
+    return listener_.SaveCheckpoint(checkpoint_.Serialize());
+  }
+
+  void RememberCalibration(const calib::Calibrator& calibrator) {
+    ByteWriter writer;
+    calibrator.Save(writer);
+    checkpoint_.calibrator = writer.Take();
+  }
+
+  Status Calibrate(calib::Calibrator& calibrator) {
+    if (!checkpoint_.calibrator.empty()) {
+      ByteReader reader(checkpoint_.calibrator);
+      HAQ_RETURN_IF_ERROR(calibrator.Restore(reader));
+    }
+    if (checkpoint_.evaluation.empty()) HAQ_RETURN_IF_ERROR(ObserveImages(calibrator));
+    calibration_images_ = calibrator.images();
+    if (calibration_images_ == 0) {
+      return InvalidField("calibration_dataset", "has no images");
+    }
+    RememberCalibration(calibrator);
+    return {};
+  }
+
+  Status ObserveImages(calib::Calibrator& calibrator) {
+    HAQ_ASSIGN_OR_RETURN(const auto reader, inputs_.open_calibration());
+    ImageBatches batches(*reader, preprocess_, options_.input_shape, options_.limit_calibration,
+                         pool_);
+    HAQ_RETURN_IF_ERROR(batches.Skip(calibrator.images()));
+    const int64_t total = TotalOf(inputs_.calibration_images, options_.limit_calibration);
+    const double seconds_before = checkpoint_.calibration_seconds;
+    const auto start = Clock::now();
+    for (Batch batch;;) {
+      HAQ_RETURN_IF_ERROR(cancellation_.Check());
+      HAQ_RETURN_IF_ERROR(batches.Next(batch).WithContext("calibration dataset"));
+      if (batch.n == 0) return {};
+      HAQ_RETURN_IF_ERROR(calibrator.ObserveBatch(*executor_, batch.n, batch.input));
+      checkpoint_.calibration_seconds = seconds_before + SecondsSince(start);
+      listener_.OnProgress({"calibrate", calibrator.images(), total,
+                            double(calibrator.images()) / checkpoint_.calibration_seconds});
+      if (!CheckpointIsDue()) continue;
+      RememberCalibration(calibrator);
+      HAQ_RETURN_IF_ERROR(SaveCheckpoint());
+    }
+  }
+
+  Status LowerAndSerialize(const calib::Calibrator& calibrator) {
+    listener_.OnProgress({"lower", 0, 1, 0});
+    HAQ_ASSIGN_OR_RETURN(ranges_, calibrator.ChooseRanges());
+    lower::Options lower_options;
+    HAQ_ASSIGN_OR_RETURN(lower_options.scheme, quant::ParseSchemePolicy(options_.scheme));
+    HAQ_ASSIGN_OR_RETURN(lower_options.weights, quant::ParseWeightGranularity(options_.weights));
+    HAQ_ASSIGN_OR_RETURN(lowered_, lower::Lower(graph_, ranges_, lower_options));
+    artifact::Model& model = lowered_.model;
+    model.input_shape = options_.input_shape;
+    model.preprocess_json = preprocess_.ToJson();
+    model.class_names = options_.class_names;
+    model.metadata_json =
+        MakeMetadata(options_, lowered_, ToHex(Sha256Of(inputs_.model)), calibrator.images());
+    HAQ_ASSIGN_OR_RETURN(artifact_, artifact::Serialize(model));
+    // What is measured below is what the file says, not what was in memory.
+    HAQ_ASSIGN_OR_RETURN(artifact::Model parsed, artifact::Parse(artifact_));
+    HAQ_ASSIGN_OR_RETURN(runner_, IntegerRunner::Create(std::move(parsed), pool_));
+    listener_.OnProgress({"lower", 1, 1, 0});
+    return {};
+  }
+
+  Status MeasureLayers() {
+    HAQ_ASSIGN_OR_RETURN(const auto reader, inputs_.open_evaluation());
+    const int64_t limit = options_.limit_evaluation > 0
+                              ? std::min(options_.limit_evaluation, kLayerSqnrImages)
+                              : kLayerSqnrImages;
+    ImageBatches batches(*reader, preprocess_, options_.input_shape, limit, pool_);
+    LayerSqnr layers(graph_, lowered_);
+    for (Batch batch;;) {
+      HAQ_RETURN_IF_ERROR(batches.Next(batch).WithContext("evaluation dataset"));
+      if (batch.n == 0) break;
+      const int64_t elements = static_cast<int64_t>(batch.input.size()) / batch.n;
+      for (int64_t i = 0; i < batch.n; ++i) {
+        HAQ_RETURN_IF_ERROR(cancellation_.Check());
+        HAQ_RETURN_IF_ERROR(layers.Add(*executor_, runner_->session(0),
+                                       std::span(batch.input).subspan(i * elements, elements)));
+      }
+      layer_images_ += batch.n;
+      listener_.OnProgress({"layers", layer_images_, limit, 0});
+    }
+    layer_sqnr_db_ = layers.Decibels();
+    return {};
+  }
+
+  Status Evaluate() {
+    if (!checkpoint_.evaluation.empty()) {
+      ByteReader reader(checkpoint_.evaluation);
+      comparison_.Restore(reader);
+    }
+    HAQ_ASSIGN_OR_RETURN(const auto reader, inputs_.open_evaluation());
+    ImageBatches batches(*reader, preprocess_, options_.input_shape, options_.limit_evaluation,
+                         pool_);
+    HAQ_RETURN_IF_ERROR(batches.Skip(comparison_.images()));
+    const int64_t skipped = comparison_.images();
+    const int64_t total = TotalOf(inputs_.evaluation_images, options_.limit_evaluation);
+    const auto start = Clock::now();
+    for (Batch batch;;) {
+      HAQ_RETURN_IF_ERROR(cancellation_.Check());
+      HAQ_RETURN_IF_ERROR(batches.Next(batch).WithContext("evaluation dataset"));
+      if (batch.n == 0) break;
+      HAQ_RETURN_IF_ERROR(CompareBatch(batch));
+      evaluation_seconds_ = SecondsSince(start);
+      listener_.OnProgress({"evaluate", comparison_.images(), total,
+                            double(comparison_.images() - skipped) / evaluation_seconds_});
+      listener_.OnAccuracy(ToAccuracy(comparison_));
+      if (!CheckpointIsDue()) continue;
+      ByteWriter writer;
+      comparison_.Save(writer);
+      checkpoint_.evaluation = writer.Take();
+      HAQ_RETURN_IF_ERROR(SaveCheckpoint());
+    }
+    if (comparison_.images() == 0) return InvalidField("evaluation_dataset", "has no images");
+    return {};
+  }
+
+  Status CompareBatch(const Batch& batch) {
+    const int64_t classes = runner_->output_elements();
+    HAQ_RETURN_IF_ERROR(CheckLabels(batch, classes));
+    fp32_logits_.resize(batch.n * classes);
+    int8_logits_.resize(batch.n * classes);
+    HAQ_RETURN_IF_ERROR(executor_->Run(batch.n, batch.input, fp32_logits_));
+    HAQ_RETURN_IF_ERROR(runner_->Run(batch.n, batch.input, int8_logits_));
+    for (int64_t i = 0; i < batch.n; ++i) {
+      comparison_.Add(std::span(fp32_logits_).subspan(i * classes, classes),
+                      std::span(int8_logits_).subspan(i * classes, classes), batch.labels[i]);
+    }
+    return {};
+  }
+
+  ReportInputs ReportInputsNow() const {
+    return {options_,
+            graph_,
+            lowered_,
+            comparison_,
+            ranges_,
+            layer_sqnr_db_,
+            layer_images_,
+            calibration_images_,
+            checkpoint_.calibration_seconds,
+            evaluation_seconds_,
+            static_cast<int64_t>(artifact_.size())};
+  }
+
+  const Options& options_;
+  const Inputs& inputs_;
+  Listener& listener_;
+  const CancellationToken& cancellation_;
+  ThreadPool pool_;
+  data::Preprocess preprocess_;
+  ir::Graph graph_;
+  std::unique_ptr<float_exec::Executor> executor_;
+  Checkpoint checkpoint_;
+  Clock::time_point last_checkpoint_ = Clock::now();
+  int64_t calibration_images_ = 0;
+  std::vector<quant::Range> ranges_;
+  lower::Lowered lowered_;
+  std::vector<uint8_t> artifact_;
+  std::unique_ptr<IntegerRunner> runner_;
+  std::vector<double> layer_sqnr_db_;
+  int64_t layer_images_ = 0;
+  eval::Comparison comparison_;
+  double evaluation_seconds_ = 0;
+  std::vector<float> fp32_logits_, int8_logits_;
+};
+
+}  // namespace
+
+Status Validate(const Options& options) {
+  HAQ_RETURN_IF_ERROR(calib::CheckMethod(options.method));
+  HAQ_RETURN_IF_ERROR(quant::ParseSchemePolicy(options.scheme).status());
+  HAQ_RETURN_IF_ERROR(quant::ParseWeightGranularity(options.weights).status());
+  if (options.input_shape.size() != 3 ||
+      *std::min_element(options.input_shape.begin(), options.input_shape.end()) < 1) {
+    return InvalidField("input_shape", "must be three positive numbers C,H,W, got [{}]",
+                        fmt::join(options.input_shape, ", "));
+  }
+  if (options.limit_calibration < 0) {
+    return InvalidField("limit_calibration", "must not be negative, got {}",
+                        options.limit_calibration);
+  }
+  if (options.limit_evaluation < 0) {
+    return InvalidField("limit_evaluation", "must not be negative, got {}",
+                        options.limit_evaluation);
+  }
+  return data::Preprocess::FromJson(options.preprocess_json).status();
+}
+
+Result<Output> Quantize(const Options& options, const Inputs& inputs, Listener& listener,
+                        const CancellationToken& cancellation) {
+  return Job(options, inputs, listener, cancellation).Run();
+}
+
+}  // namespace haq::pipeline

@@ -1,0 +1,95 @@
+#include "core/pipeline/report.h"
+
+#include <sys/resource.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/base/version.h"
+
+namespace haq::pipeline {
+namespace {
+
+using nlohmann::json;
+
+// JSON has no NaN and no infinity: null says "no figure".
+json Number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
+
+json LayerToJson(const ReportInputs& in, size_t index) {
+  const lower::TensorDecision& decision = in.lowered.decisions[index];
+  const artifact::Tensor& tensor = in.lowered.model.tensors[decision.tensor];
+  const quant::Range& observed = in.observed[decision.value];
+  return {{"name", tensor.name},
+          {"op", decision.op},
+          {"shape", tensor.shape},
+          {"bits", tensor.type == artifact::DataType::kUint16 ? 16 : 8},
+          {"scheme", quant::TensorSchemeName(decision.params.scheme)},
+          {"reason", decision.params.reason},
+          {"scale", tensor.scale},
+          {"zero_point", tensor.zero_point},
+          {"range", {decision.params.range.low, decision.params.range.high}},
+          {"observed", {observed.low, observed.high}},
+          {"sqnr_db", Number(in.layer_sqnr_db[index])}};
+}
+
+}  // namespace
+
+int64_t PeakRssBytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
+std::string MakeReport(const ReportInputs& in) {
+  const auto rate = [](int64_t images, double seconds) {
+    return Number(seconds > 0 ? double(images) / seconds : std::nan(""));
+  };
+  json layers = json::array();
+  for (size_t i = 0; i < in.lowered.decisions.size(); ++i) layers.push_back(LayerToJson(in, i));
+  const json report = {
+      {"version", kVersion},
+      {"method", in.options.method},
+      {"scheme", in.options.scheme},
+      {"weights", in.options.weights},
+      {"images", in.comparison.images()},
+      {"labelled_images", in.comparison.labelled_images()},
+      {"fp32",
+       {{"top1", Number(in.comparison.fp32_top1())}, {"top5", Number(in.comparison.fp32_top5())}}},
+      {"int8",
+       {{"top1", Number(in.comparison.int8_top1())}, {"top5", Number(in.comparison.int8_top5())}}},
+      {"agreement", Number(in.comparison.agreement())},
+      {"sqnr_db", Number(in.comparison.sqnr_db())},
+      {"layers", layers},
+      {"layers_images", in.layer_sqnr_images},
+      {"calibration",
+       {{"images", in.calibration_images},
+        {"seconds", in.calibration_seconds},
+        {"images_per_second", rate(in.calibration_images, in.calibration_seconds)},
+        {"peak_rss_bytes", PeakRssBytes()}}},
+      {"evaluation",
+       {{"seconds", in.evaluation_seconds},
+        {"images_per_second", rate(in.comparison.images(), in.evaluation_seconds)}}},
+      {"artifact", {{"size_bytes", in.artifact_bytes}}}};
+  return report.dump(2);
+}
+
+std::string MakeMetadata(const Options& options, const lower::Lowered& lowered,
+                         const std::string& source_sha256, int64_t calibration_images) {
+  json tensors = json::array();
+  for (const lower::TensorDecision& decision : lowered.decisions) {
+    tensors.push_back({{"name", lowered.model.tensors[decision.tensor].name},
+                       {"op", decision.op},
+                       {"scheme", quant::TensorSchemeName(decision.params.scheme)},
+                       {"reason", decision.params.reason}});
+  }
+  const json metadata = {{"producer", fmt::format("haq {}", kVersion)},
+                         {"method", options.method},
+                         {"scheme", options.scheme},
+                         {"weights", options.weights},
+                         {"source_sha256", source_sha256},
+                         {"calibration_images", calibration_images},
+                         {"tensors", tensors}};
+  return metadata.dump();
+}
+
+}  // namespace haq::pipeline

@@ -1,0 +1,37 @@
+// The job's report as JSON; docs/report.md lists its fields. Private to core/pipeline.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/eval/accuracy.h"
+#include "core/ir/graph.h"
+#include "core/lower/lower.h"
+#include "core/pipeline/pipeline.h"
+
+namespace haq::pipeline {
+
+struct ReportInputs {
+  const Options& options;
+  const ir::Graph& graph;
+  const lower::Lowered& lowered;
+  const eval::Comparison& comparison;
+  const std::vector<quant::Range>& observed;  // by value
+  const std::vector<double>& layer_sqnr_db;   // by decision
+  int64_t layer_sqnr_images = 0;
+  int64_t calibration_images = 0;
+  double calibration_seconds = 0;
+  double evaluation_seconds = 0;
+  int64_t artifact_bytes = 0;
+};
+std::string MakeReport(const ReportInputs& inputs);
+
+// What the artifact says about its making: without times, so that the same job gives the same
+// bytes.
+std::string MakeMetadata(const Options& options, const lower::Lowered& lowered,
+                         const std::string& source_sha256, int64_t calibration_images);
+
+// The largest resident set of this process so far.
+int64_t PeakRssBytes();
+
+}  // namespace haq::pipeline
