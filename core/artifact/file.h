@@ -7,22 +7,30 @@
 #include <span>
 #include <vector>
 
+#include "core/artifact/limits.h"
 #include "core/artifact/model.h"
+#include "core/base/sha256.h"
 #include "core/base/status.h"
 
 namespace haq::artifact {
 
-// Bytes of the file. Deterministic: the same model gives the same bytes.
+// Bytes of the file. Deterministic: the same model gives the same bytes. Fails as Verify does.
 Result<std::vector<uint8_t>> Serialize(const Model& model);
 
 // Survives any bytes. kInvalidArgument: not a .haq file; kDataLoss: truncated or damaged;
-// kUnsupported: a newer version. The model is verified. Blobs point into `bytes`, which must
-// outlive the model unless `owner`, kept in the model's storage, keeps them alive.
-Result<Model> Parse(std::span<const uint8_t> bytes, std::shared_ptr<const void> owner = nullptr);
+// kUnsupported: a newer version; kResourceExhausted: over a limit. The model is verified. Blobs
+// point into `bytes`, which must outlive the model unless `owner`, kept in the model's storage,
+// keeps them alive.
+Result<Model> Parse(std::span<const uint8_t> bytes, std::shared_ptr<const void> owner = nullptr,
+                    const ArtifactLimits& limits = {});
 
 // Maps and parses.
-Result<Model> Load(const std::filesystem::path& path);
+Result<Model> Load(const std::filesystem::path& path, const ArtifactLimits& limits = {});
 // Serializes and writes durably.
 Status Save(const Model& model, const std::filesystem::path& path);
+
+// The checksum that belongs into the header of `bytes`, at least 64 of them: SHA-256 of the file
+// without the checksum's own place.
+Sha256Digest ArtifactDigest(std::span<const uint8_t> bytes);
 
 }  // namespace haq::artifact

@@ -16,6 +16,8 @@
 #include <variant>
 #include <vector>
 
+#include "core/artifact/limits.h"
+#include "core/base/status.h"
 #include "core/fixedpoint/requantize.h"
 
 namespace haq::artifact {
@@ -61,7 +63,7 @@ struct Linear {
   fixedpoint::TensorRequantize requantize;
   Blob<fixedpoint::ChannelRequantize> channels;
 };
-// Same shapes.
+// b has a's shape, or {1, 1, C} beside {H, W, C}.
 struct Add {
   fixedpoint::AddRequantize requantize;
 };
@@ -149,10 +151,19 @@ struct Model {
   }
 };
 
+// The tightest range that `layer`'s accumulator, bias included, can take over all 8-bit inputs and
+// all output channels; every partial sum lies in it too. {0, 0} for operators without accumulator
+// (all but Conv2d, Linear, Mul and AvgPool2d). The layer's tensors and blobs must agree, as Verify
+// checks.
+struct AccumulatorBounds {
+  int64_t min = 0, max = 0;
+};
+AccumulatorBounds BoundAccumulator(const Model& model, const Layer& layer);
+
 // Everything the comments above promise (indices, shapes, sizes of blobs, ranges of parameters, the
 // accumulator's certificate recomputed from the weights), so that the runtime can trust a model
-// that passed. kDataLoss for sizes that disagree, kUnsupported for what this build cannot run;
-// names the layer.
-Status Verify(const Model& model);
+// that passed. kDataLoss for what disagrees, kUnsupported for what this build cannot run,
+// kResourceExhausted for what exceeds `limits`; names the layer or the tensor.
+Status Verify(const Model& model, const ArtifactLimits& limits = {});
 
 }  // namespace haq::artifact
