@@ -92,14 +92,15 @@ int32_t Builder::AddOutput(const ir::Node& node, artifact::DataType type) {
 }
 
 void Builder::AddLayer(const ir::Node& node, artifact::Op op, std::vector<int32_t> inputs,
-                       int32_t output, int64_t acc_min, int64_t acc_max) {
+                       int32_t output) {
   artifact::Layer layer;
   layer.name = node.name;
   layer.op = std::move(op);
   layer.inputs = std::move(inputs);
   layer.output = output;
-  layer.acc_min = static_cast<int32_t>(acc_min);
-  layer.acc_max = static_cast<int32_t>(acc_max);
+  const artifact::AccumulatorBounds bounds = artifact::BoundAccumulator(lowered_.model, layer);
+  layer.acc_min = static_cast<int32_t>(bounds.min);
+  layer.acc_max = static_cast<int32_t>(bounds.max);
   lowered_.model.layers.push_back(std::move(layer));
 }
 

@@ -31,8 +31,7 @@ class Builder {
   int32_t TensorOf(ir::ValueId value) const { return tensor_of_value_[value]; }
   // Makes the tensor of a node's output (its layer must be added right after).
   int32_t AddOutput(const ir::Node& node, artifact::DataType type = artifact::DataType::kUint8);
-  void AddLayer(const ir::Node& node, artifact::Op op, std::vector<int32_t> inputs, int32_t output,
-                int64_t acc_min = 0, int64_t acc_max = 0);
+  void AddLayer(const ir::Node& node, artifact::Op op, std::vector<int32_t> inputs, int32_t output);
   // A helper layer `name`.suffix that moves bytes or changes the scale of `tensor`; returns its
   // output.
   int32_t AddHelper(const ir::Node& node, std::string_view suffix, artifact::Op op, int32_t tensor,
@@ -60,7 +59,6 @@ class Builder {
   struct SumLayer {
     std::vector<int8_t> weight;
     fixedpoint::LayerRequantize requantize;
-    int64_t acc_min = 0, acc_max = 0;
   };
   // `weight` is [O, ...] in stored order, `bias` empty or O values.
   Result<SumLayer> QuantizeSum(const ir::Node& node, const std::vector<float>& weight,

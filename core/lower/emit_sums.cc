@@ -62,11 +62,6 @@ Result<Builder::SumLayer> Builder::QuantizeSum(const ir::Node& node,
                        fixedpoint::ChooseRequantize(multipliers, constants, acc_min, acc_max,
                                                     y.zero_point, clamp.low, clamp.high));
   layer.weight = std::move(quantized.values);
-  for (int64_t c = 0; c < channels; ++c) {
-    const int64_t start = layer.requantize.channels[c].bias;
-    layer.acc_min = c == 0 ? start + acc_min[c] : std::min(layer.acc_min, start + acc_min[c]);
-    layer.acc_max = c == 0 ? start + acc_max[c] : std::max(layer.acc_max, start + acc_max[c]);
-  }
   return layer;
 }
 
@@ -90,7 +85,7 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Conv2d& op) {
   conv.requantize = sum.requantize.tensor;
   conv.channels = lowered_.model.Own(std::move(sum.requantize.channels));
   const int32_t output = AddOutput(node);
-  AddLayer(node, conv, {TensorOf(node.inputs[0])}, output, sum.acc_min, sum.acc_max);
+  AddLayer(node, conv, {TensorOf(node.inputs[0])}, output);
   return {};
 }
 
@@ -123,7 +118,7 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Linear& op) {
   linear.channels = lowered_.model.Own(std::move(sum.requantize.channels));
   const int32_t input = TensorOf(image >= 0 ? image : node.inputs[0]);
   const int32_t output = AddOutput(node);
-  AddLayer(node, linear, {input}, output, sum.acc_min, sum.acc_max);
+  AddLayer(node, linear, {input}, output);
   return {};
 }
 
@@ -149,13 +144,13 @@ Status Builder::EmitOp(const ir::Node& node, const ir::ChannelAffine& op) {
     input = AddHelper(node, "image", artifact::Reshape{}, input, {1, 1, channels},
                       ParamsOf(node.inputs[0]));
     const int32_t sums = AddTensor(node.name + ".sums", {1, 1, channels}, ParamsOf(OutputOf(node)));
-    AddLayer(node, conv, {input}, sums, sum.acc_min, sum.acc_max);
+    AddLayer(node, conv, {input}, sums);
     const int32_t output = AddOutput(node);
     AddLayer(node, artifact::Reshape{}, {sums}, output);
     return {};
   }
   const int32_t output = AddOutput(node);
-  AddLayer(node, conv, {input}, output, sum.acc_min, sum.acc_max);
+  AddLayer(node, conv, {input}, output);
   return {};
 }
 
@@ -210,7 +205,7 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Mul&) {
     std::swap(left, right);
   }
   const int32_t output = AddOutput(node);
-  AddLayer(node, mul, {left, right}, output, mul.channel.bias + low, mul.channel.bias + high);
+  AddLayer(node, mul, {left, right}, output);
   return {};
 }
 
@@ -247,15 +242,9 @@ Status Builder::EmitOp(const ir::Node& node, const ir::AvgPool2d& op) {
   pool.column_end = own(op.column_end);
   if (counts.size() > 1) pool.counts = own({counts.begin(), counts.end()});
   pool.requantize = requantize.tensor;
-  int64_t smallest_start = requantize.channels[0].bias, largest_start = smallest_start;
-  for (const auto& channel : requantize.channels) {
-    smallest_start = std::min<int64_t>(smallest_start, channel.bias);
-    largest_start = std::max<int64_t>(largest_start, channel.bias);
-  }
   pool.by_count = lowered_.model.Own(std::move(requantize.channels));
   const int32_t output = AddOutput(node);
-  AddLayer(node, pool, {TensorOf(node.inputs[0])}, output, smallest_start + low,
-           largest_start + high);
+  AddLayer(node, pool, {TensorOf(node.inputs[0])}, output);
   return {};
 }
 

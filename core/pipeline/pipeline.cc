@@ -25,7 +25,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kCheckpointEvery = std::chrono::seconds(1);
 // Images behind the per-layer SQNR; enough for a tenth of a dB, since every image is thousands of
 // values.
 constexpr int64_t kLayerSqnrImages = 32;
@@ -98,7 +97,10 @@ class Job {
     }
   }
 
-  bool CheckpointIsDue() const { return Clock::now() - last_checkpoint_ >= kCheckpointEvery; }
+  bool CheckpointIsDue() const {
+    return Clock::now() - last_checkpoint_ >=
+           std::chrono::milliseconds(options_.checkpoint_interval_ms);
+  }
   Status SaveCheckpoint() {
     last_checkpoint_ = Clock::now();
     return listener_.SaveCheckpoint(checkpoint_.Serialize());

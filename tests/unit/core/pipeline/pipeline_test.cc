@@ -1,0 +1,247 @@
+// The whole pipeline on the demo's network and on small images made here.
+#include "core/pipeline/pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "core/artifact/file.h"
+#include "core/base/file.h"
+#include "core/data/encode.h"
+#include "core/pipeline/checkpoint.h"
+
+namespace haq::pipeline {
+namespace {
+
+using nlohmann::json;
+
+data::Sample MakeSample(int index, int side = 32) {
+  std::mt19937 random(index);
+  data::Image image{side, side, std::vector<uint8_t>(size_t(side) * side * 3)};
+  const int red = random() % 256, slope = random() % 7;
+  for (int y = 0; y < side; ++y) {
+    for (int x = 0; x < side; ++x) {
+      uint8_t* pixel = &image.rgb[(size_t(y) * side + x) * 3];
+      pixel[0] = static_cast<uint8_t>(red);
+      pixel[1] = static_cast<uint8_t>(x * slope + random() % 32);
+      pixel[2] = static_cast<uint8_t>(y * 8);
+    }
+  }
+  return {"image" + std::to_string(index), *data::EncodePng(image), index % 10};
+}
+
+class Samples : public data::SampleReader {
+ public:
+  explicit Samples(std::vector<data::Sample> samples) : samples_(std::move(samples)) {}
+  Result<std::optional<data::Sample>> Next() override {
+    if (next_ == samples_.size()) return std::optional<data::Sample>();
+    return std::optional<data::Sample>(samples_[next_++]);
+  }
+
+ private:
+  std::vector<data::Sample> samples_;
+  size_t next_ = 0;
+};
+
+struct Recorder : Listener {
+  std::vector<std::vector<uint8_t>> checkpoints;
+  std::vector<Accuracy> accuracies;
+  std::vector<std::string> warnings, phases;
+  CancellationToken* cancel_at_evaluation = nullptr;
+
+  void OnProgress(const Progress& progress) override {
+    if (phases.empty() || phases.back() != progress.phase) phases.push_back(progress.phase);
+    if (cancel_at_evaluation && progress.phase == "evaluate") cancel_at_evaluation->Cancel();
+  }
+  void OnAccuracy(const Accuracy& accuracy) override { accuracies.push_back(accuracy); }
+  void OnWarning(const std::string& message) override { warnings.push_back(message); }
+  Status SaveCheckpoint(std::span<const uint8_t> checkpoint) override {
+    checkpoints.emplace_back(checkpoint.begin(), checkpoint.end());
+    return {};
+  }
+};
+
+class PipelineTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    model_ = *ReadFile(HAQ_DEMO_MODEL);
+    options_.input_shape = {3, 32, 32};
+    options_.checkpoint_interval_ms = 0;
+    for (int i = 0; i < 150; ++i) calibration_.push_back(MakeSample(i));
+    for (int i = 0; i < 150; ++i) evaluation_.push_back(MakeSample(1000 + i));
+  }
+
+  Inputs MakeInputs() {
+    Inputs inputs;
+    inputs.model = model_;
+    inputs.open_calibration = [this] { return Open(calibration_); };
+    inputs.open_evaluation = [this] { return Open(evaluation_); };
+    return inputs;
+  }
+  static Result<std::unique_ptr<data::SampleReader>> Open(
+      const std::vector<data::Sample>& samples) {
+    return std::unique_ptr<data::SampleReader>(std::make_unique<Samples>(samples));
+  }
+
+  std::vector<uint8_t> model_;
+  Options options_;
+  std::vector<data::Sample> calibration_, evaluation_;
+};
+
+// What must not differ between runs: everything but times and memory.
+json ResultOf(const Output& output) {
+  json report = json::parse(output.report_json);
+  report.erase("calibration");
+  report.erase("evaluation");
+  return report;
+}
+
+TEST_F(PipelineTest, ReportHasWhatUsersRead) {
+  Recorder recorder;
+  const auto output = Quantize(options_, MakeInputs(), recorder, {});
+  ASSERT_TRUE(output.ok()) << output.status().ToString();
+  const json report = json::parse(output->report_json);
+  EXPECT_EQ(report["images"], 150);
+  for (const char* side : {"fp32", "int8"}) {
+    for (const char* top : {"top1", "top5"}) {
+      EXPECT_GE(report[side][top].get<double>(), 0);
+      EXPECT_LE(report[side][top].get<double>(), 1);
+    }
+  }
+  EXPECT_GT(report["agreement"].get<double>(), 0.8);
+  EXPECT_GT(report["sqnr_db"].get<double>(), 15);
+  EXPECT_GT(report["calibration"]["images_per_second"].get<double>(), 0);
+  EXPECT_GT(report["calibration"]["peak_rss_bytes"].get<int64_t>(), 1 << 20);
+  ASSERT_GT(report["layers"].size(), 5u);
+  for (const json& layer : report["layers"]) {
+    for (const char* key : {"name", "op", "scheme", "scale", "zero_point", "range", "sqnr_db"}) {
+      EXPECT_TRUE(layer.contains(key)) << key;
+    }
+    if (layer["sqnr_db"].is_number()) EXPECT_GT(layer["sqnr_db"].get<double>(), 10) << layer.dump();
+  }
+  EXPECT_EQ(recorder.phases,
+            (std::vector<std::string>{"import", "calibrate", "lower", "layers", "evaluate"}));
+  ASSERT_FALSE(recorder.accuracies.empty());
+  EXPECT_EQ(recorder.accuracies.back().images, 150);
+  EXPECT_EQ(recorder.accuracies.back().int8_top1, report["int8"]["top1"].get<double>());
+
+  const auto model = artifact::Parse(output->artifact);
+  ASSERT_TRUE(model.ok());
+  Samples evaluation(evaluation_);
+  const auto evaluated = EvaluateArtifact(*model, evaluation, 0, recorder, {});
+  ASSERT_TRUE(evaluated.ok()) << evaluated.status().ToString();
+  EXPECT_EQ(json::parse(*evaluated)["int8"], report["int8"]);
+}
+
+TEST_F(PipelineTest, ResumingFromAnyCheckpointGivesTheSameBits) {
+  Recorder undisturbed;
+  const auto expected = Quantize(options_, MakeInputs(), undisturbed, {});
+  ASSERT_TRUE(expected.ok()) << expected.status().ToString();
+  ASSERT_GE(undisturbed.checkpoints.size(), 4u);
+  for (const auto& checkpoint : undisturbed.checkpoints) {
+    Inputs inputs = MakeInputs();
+    inputs.checkpoint = checkpoint;
+    Recorder recorder;
+    const auto resumed = Quantize(options_, inputs, recorder, {});
+    ASSERT_TRUE(resumed.ok()) << resumed.status().ToString();
+    EXPECT_TRUE(recorder.warnings.empty());
+    EXPECT_LT(recorder.checkpoints.size(), undisturbed.checkpoints.size()) << "it did not resume";
+    EXPECT_EQ(resumed->artifact, expected->artifact);
+    EXPECT_EQ(ResultOf(*resumed), ResultOf(*expected));
+  }
+}
+
+TEST_F(PipelineTest, ADamagedOrForeignCheckpointStartsOver) {
+  Recorder recorder;
+  const auto expected = Quantize(options_, MakeInputs(), recorder, {});
+  ASSERT_TRUE(expected.ok());
+  std::vector<uint8_t> damaged = recorder.checkpoints[0];
+  damaged[damaged.size() / 2] ^= 1;
+  Inputs inputs = MakeInputs();
+  inputs.checkpoint = damaged;
+  Recorder again;
+  const auto output = Quantize(options_, inputs, again, {});
+  ASSERT_TRUE(output.ok());
+  EXPECT_EQ(again.warnings.size(), 1u);
+  EXPECT_EQ(output->artifact, expected->artifact);
+
+  inputs.checkpoint = recorder.checkpoints[0];
+  options_.scheme = "symmetric";
+  Recorder other;
+  ASSERT_TRUE(Quantize(options_, inputs, other, {}).ok());
+  ASSERT_EQ(other.warnings.size(), 1u);
+  EXPECT_NE(other.warnings[0].find("another job"), std::string::npos);
+}
+
+TEST_F(PipelineTest, CancellationEndsTheJob) {
+  CancellationToken token;
+  Recorder recorder;
+  recorder.cancel_at_evaluation = &token;
+  EXPECT_EQ(Quantize(options_, MakeInputs(), recorder, token).status().code(),
+            StatusCode::kCancelled);
+}
+
+TEST_F(PipelineTest, LimitsAreTheFirstImages) {
+  options_.limit_calibration = 70;
+  options_.limit_evaluation = 33;
+  Recorder recorder;
+  const auto limited = Quantize(options_, MakeInputs(), recorder, {});
+  ASSERT_TRUE(limited.ok());
+  calibration_.resize(70);
+  evaluation_.resize(33);
+  options_.limit_calibration = options_.limit_evaluation = 0;
+  const auto cut = Quantize(options_, MakeInputs(), recorder, {});
+  ASSERT_TRUE(cut.ok());
+  EXPECT_EQ(limited->artifact, cut->artifact);
+  EXPECT_EQ(ResultOf(*limited), ResultOf(*cut));
+}
+
+TEST_F(PipelineTest, WrongInputIsNamed) {
+  Recorder recorder;
+  const auto error = [&](const Inputs& inputs) {
+    return Quantize(options_, inputs, recorder, {}).status();
+  };
+  const auto expect = [](const Status& status, std::string_view text) {
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status.ToString();
+    EXPECT_NE(status.message().find(text), std::string::npos) << status.ToString();
+  };
+  const auto all = calibration_;
+  calibration_.clear();
+  expect(error(MakeInputs()), "calibration_dataset: has no images");
+  calibration_ = all;
+
+  evaluation_[3].label = 10;
+  expect(error(MakeInputs()),
+         "evaluation_dataset: image \"image1003\" has label 10; the model has 10 outputs, labels 0 "
+         "to 9");
+  evaluation_.clear();
+  expect(error(MakeInputs()), "evaluation_dataset: has no images");
+  calibration_[1] = MakeSample(1, 40);
+  expect(error(MakeInputs()), "image1");
+  calibration_[1].encoded = {1, 2, 3};
+  expect(error(MakeInputs()), "image1");
+
+  Inputs inputs = MakeInputs();
+  const std::vector<uint8_t> nonsense(100, 'x');
+  inputs.model = nonsense;
+  EXPECT_EQ(error(inputs).code(), StatusCode::kInvalidArgument);
+  options_.method = "magic";
+  expect(error(MakeInputs()), "method: unknown method \"magic\"");
+}
+
+TEST(Checkpoint, SurvivesNeitherCutsNorFlips) {
+  const Checkpoint checkpoint{"digest", 1.5, {1, 2, 3}, {4}};
+  const std::vector<uint8_t> bytes = checkpoint.Serialize();
+  ASSERT_TRUE(Checkpoint::Parse(bytes, "digest").ok());
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    EXPECT_EQ(Checkpoint::Parse(std::span(bytes).first(i), "digest").status().code(),
+              StatusCode::kDataLoss);
+    std::vector<uint8_t> flipped = bytes;
+    flipped[i] ^= 0x40;
+    EXPECT_EQ(Checkpoint::Parse(flipped, "digest").status().code(), StatusCode::kDataLoss) << i;
+  }
+}
+
+}  // namespace
+}  // namespace haq::pipeline
