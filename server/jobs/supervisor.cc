@@ -1,0 +1,129 @@
+#include "server/jobs/supervisor.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <system_error>
+
+#include "server/jobs/process.h"
+
+namespace haq::server::jobs {
+
+Result<std::filesystem::path> FindWorkerProgram(const std::filesystem::path& setting) {
+  std::filesystem::path program = setting;
+  if (program.empty()) {
+    std::error_code error;
+    program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "haq-worker";
+  }
+  if (::access(program.c_str(), X_OK) != 0) {
+    return NotFound("there is no worker program {}", program.string());
+  }
+  return program;
+}
+
+Supervisor::Supervisor(SupervisorOptions options, SupervisorCallbacks callbacks)
+    : options_(std::move(options)), callbacks_(std::move(callbacks)) {}
+
+Supervisor::~Supervisor() { Stop(); }
+
+void Supervisor::Start() {
+  for (int i = 0; i < options_.workers; ++i) slots_.push_back(std::make_unique<Slot>());
+  for (int i = 0; i < options_.workers; ++i) {
+    slots_[i]->thread = std::thread([this, i] { Run(i); });
+  }
+}
+
+void Supervisor::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  SignalAll(SIGTERM);
+  {
+    std::unique_lock lock(mutex_);
+    const auto all_gone = [this] {
+      return std::all_of(slots_.begin(), slots_.end(), [](const auto& s) { return s->pid == 0; });
+    };
+    changed_.wait_for(lock, std::chrono::milliseconds(options_.stop_timeout_ms), all_gone);
+  }
+  SignalAll(SIGKILL);
+  for (const auto& slot : slots_) {
+    if (slot->thread.joinable()) slot->thread.join();
+  }
+  slots_.clear();
+}
+
+void Supervisor::SignalAll(int signal) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& slot : slots_) {
+    if (slot->pid != 0) ::kill(-slot->pid, signal);
+  }
+}
+
+bool Supervisor::Sleep(int milliseconds) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, std::chrono::milliseconds(milliseconds), [this] { return stopping_; });
+  return !stopping_;
+}
+
+// The process is looked at before it is reaped, and reaped under the lock: as long as slot.pid says
+// so, the number belongs to it and may be signalled.
+ProcessExit Supervisor::Wait(Slot& slot, int pid) {
+  siginfo_t info{};
+  while (::waitid(P_PID, pid, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+  }
+  const std::lock_guard lock(mutex_);
+  // What the worker started goes with it.
+  ::kill(-pid, SIGKILL);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  slot.pid = 0;
+  changed_.notify_all();
+  ProcessExit exit;
+  if (WIFSIGNALED(status)) exit.signal = WTERMSIG(status);
+  if (WIFEXITED(status)) exit.code = WEXITSTATUS(status);
+  return exit;
+}
+
+void Supervisor::Run(int index) {
+  Slot& slot = *slots_[index];
+  int delay_ms = options_.first_delay_ms;
+  for (int run = 1;; ++run) {
+    const std::string name = fmt::format("embedded-{}-{}", index, run);
+    const auto started = std::chrono::steady_clock::now();
+    Status failure;
+    int pid = 0;
+    {
+      // Under the lock, so that Stop sees the process or prevents it.
+      const std::lock_guard lock(mutex_);
+      if (stopping_) return;
+      const Result<int> result =
+          StartProcess(options_.program, options_.arguments, {"HAQ_WORKER_NAME=" + name});
+      if (result.ok()) {
+        slot.pid = pid = *result;
+      } else {
+        failure = result.status();
+      }
+    }
+    if (failure.ok()) {
+      if (callbacks_.on_start) callbacks_.on_start(name, pid);
+      const ProcessExit exit = Wait(slot, pid);
+      if (callbacks_.on_exit) callbacks_.on_exit(name, exit);
+    } else if (callbacks_.on_failure) {
+      callbacks_.on_failure(failure);
+    }
+    const auto lived = std::chrono::steady_clock::now() - started;
+    if (lived > std::chrono::milliseconds(options_.healthy_after_ms)) {
+      delay_ms = options_.first_delay_ms;
+    }
+    if (!Sleep(delay_ms)) return;
+    delay_ms = std::min(delay_ms * 2, options_.max_delay_ms);
+  }
+}
+
+}  // namespace haq::server::jobs
