@@ -1,0 +1,177 @@
+#include "server/http/connection.h"
+
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <utility>
+
+namespace haq::server::http {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using beast::error_code;
+
+constexpr std::chrono::milliseconds kLingerTime{1000};
+constexpr size_t kLingerBytes = 1 << 20;
+
+Connection::Connection(asio::ip::tcp::socket socket, std::shared_ptr<Shared> shared)
+    : shared_(std::move(shared)),
+      stream_(std::move(socket)),
+      buffer_(shared_->options.max_header_bytes + (64 << 10)) {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->connections.insert(this);
+}
+
+Connection::~Connection() {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->connections.erase(this);
+}
+
+void Connection::Run() {
+  // Under the mutex: either Drain finds this connection, or this finds the server closed.
+  const std::lock_guard lock(shared_->mutex);
+  if (shared_->closed) return;
+  asio::post(stream_.get_executor(), [self = shared_from_this()] { self->ReadHeader(); });
+}
+
+void Connection::Drain(bool now) {
+  asio::post(stream_.get_executor(), [self = shared_from_this(), now] {
+    self->draining_ = true;
+    if (now || !self->answering_) self->Close();
+  });
+}
+
+void Connection::Answer(Response response, bool keep_alive) {
+  const std::lock_guard lock(shared_->mutex);
+  // A handler that is posted to a context without threads would keep itself alive for ever.
+  if (shared_->closed) return;
+  asio::post(stream_.get_executor(),
+             [self = shared_from_this(), keep_alive, response = std::move(response)]() mutable {
+               self->Send(std::move(response), keep_alive);
+             });
+}
+
+void Connection::ReadHeader() {
+  if (draining_) return Close();
+  answering_ = false;
+  parser_.emplace();
+  parser_->header_limit(shared_->options.max_header_bytes);
+  parser_->body_limit(shared_->options.max_body_bytes);
+  match_ = {};
+  target_ = {};
+  stream_.expires_after(shared_->options.header_timeout);
+  beast::http::async_read_header(
+      stream_, buffer_, *parser_,
+      [self = shared_from_this()](error_code error, size_t) { self->OnHeader(error); });
+}
+
+// Decides by the header alone whether the body is worth reading.
+void Connection::OnHeader(error_code error) {
+  if (error) return AnswerReadError(error);
+  answering_ = true;
+  const auto& header = parser_->get();
+  Result<Target> target = ParseTarget({header.target().data(), header.target().size()});
+  if (!target.ok()) return Send(ErrorResponse(target.status()), false);
+  target_ = *std::move(target);
+  match_ = shared_->router.Find({header.method_string().data(), header.method_string().size()},
+                                target_.path);
+  if (match_.handler == nullptr)
+    return Send(match_.error, parser_->is_done() && header.keep_alive());
+  stream_.expires_after(shared_->options.body_timeout);
+  beast::http::async_read(
+      stream_, buffer_, *parser_,
+      [self = shared_from_this()](error_code error, size_t) { self->OnBody(error); });
+}
+
+void Connection::OnBody(error_code error) {
+  if (error) return AnswerReadError(error);
+  Dispatch();
+}
+
+void Connection::Dispatch() {
+  stream_.expires_never();  // the handler's own limits apply
+  Request request;
+  auto& message = parser_->get();
+  request.method = message.method() == beast::http::verb::post ? Method::kPost : Method::kGet;
+  request.path = std::move(target_.path);
+  request.query = std::move(target_.query);
+  const auto content_type = message[beast::http::field::content_type];
+  request.content_type.assign(content_type.data(), content_type.size());
+  request.body = std::move(message.body());
+  request.parameters = std::move(match_.parameters);
+  const bool keep_alive = message.keep_alive();
+  (*match_.handler)(std::move(request), [self = shared_from_this(), keep_alive](Response response) {
+    self->Answer(std::move(response), keep_alive);
+  });
+}
+
+// The bytes were no request within the limits: say so where somebody may still read it, and close,
+// because where the next request starts is unknown.
+void Connection::AnswerReadError(error_code error) {
+  namespace http = beast::http;
+  if (error == http::error::end_of_stream || error == beast::error::timeout ||
+      error == asio::error::operation_aborted ||
+      error.category() == asio::error::get_system_category() ||
+      error == http::error::partial_message) {
+    return Close();
+  }
+  answering_ = true;
+  const Options& options = shared_->options;
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+    return Send(ErrorResponse(431, fmt::format("the header may have at most {} bytes",
+                                               options.max_header_bytes)),
+                false);
+  }
+  if (error == http::error::body_limit) {
+    return Send(ErrorResponse(
+                    413, fmt::format("the body may have at most {} bytes", options.max_body_bytes)),
+                false);
+  }
+  Send(ErrorResponse(400, fmt::format("malformed HTTP request: {}", error.message())), false);
+}
+
+void Connection::Send(Response answer, bool keep_alive) {
+  keep_alive = keep_alive && !draining_;
+  if (shared_->observer) shared_->observer(match_.pattern, answer.status);
+  const auto& request = parser_->get();
+  const bool head = request.method() == beast::http::verb::head;
+  response_.emplace();
+  response_->version(request.version() == 10 ? 10 : 11);
+  response_->result(static_cast<unsigned>(answer.status));
+  response_->set(beast::http::field::content_type, answer.content_type);
+  for (const auto& [name, value] : answer.headers) response_->set(name, value);
+  response_->keep_alive(keep_alive);
+  const size_t size = answer.body.size();
+  if (!head) response_->body() = std::move(answer.body);
+  response_->content_length(size);
+  stream_.expires_after(shared_->options.write_timeout);
+  beast::http::async_write(stream_, *response_,
+                           [self = shared_from_this(), keep_alive](error_code error, size_t) {
+                             self->OnWritten(error, keep_alive);
+                           });
+}
+
+void Connection::OnWritten(error_code error, bool keep_alive) {
+  if (error || draining_) return Close();
+  if (keep_alive) return ReadHeader();
+  stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
+  stream_.expires_after(kLingerTime);
+  Linger();
+}
+
+// Closing while bytes of the client are unread resets the connection, and the client may never see
+// the answer: so what it still sends is read, for a moment and up to a limit.
+void Connection::Linger() {
+  stream_.async_read_some(asio::buffer(discarded_),
+                          [self = shared_from_this()](error_code error, size_t size) {
+                            self->discarded_bytes_ += size;
+                            if (error || self->discarded_bytes_ > kLingerBytes) {
+                              self->Close();
+                            } else {
+                              self->Linger();
+                            }
+                          });
+}
+
+void Connection::Close() { stream_.close(); }
+
+}  // namespace haq::server::http

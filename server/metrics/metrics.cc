@@ -1,0 +1,209 @@
+#include "server/metrics/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <array>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+
+#include "core/base/version.h"
+#include "server/metrics/process.h"
+
+namespace haq::server::metrics {
+namespace {
+
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Gauge;
+using prometheus::Histogram;
+
+constexpr std::array<std::string_view, 5> kJobStates = {"queued", "running", "succeeded", "failed",
+                                                        "cancelled"};
+
+// From the fastest small network to the slowest big batch.
+const Histogram::BucketBoundaries& Seconds() {
+  static const Histogram::BucketBoundaries buckets = {
+      0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+  return buckets;
+}
+
+template <typename Builder>
+auto& Build(Builder builder, prometheus::Registry& registry, const char* name, const char* help) {
+  return builder.Name(name).Help(help).Register(registry);
+}
+
+// The time series of one model. Request counters per code are made when the code first occurs.
+struct ModelSeries {
+  std::map<StatusCode, Counter*> requests;
+  Counter* images = nullptr;
+  Histogram* duration = nullptr;
+  Histogram* queue = nullptr;
+  Histogram* compute = nullptr;
+};
+
+}  // namespace
+
+struct Metrics::Impl {
+  Impl() {
+    build.Add({{"version", std::string(kVersion)}}).Set(1);
+    for (const std::string_view state : kJobStates) {
+      jobs.Add({{"state", std::string(state)}});
+      job_changes.Add({{"state", std::string(state)}});
+    }
+    models.emplace(kUnknownModel, NewModel(std::string(kUnknownModel)));
+  }
+
+  ModelSeries NewModel(const std::string& model) {
+    const prometheus::Labels labels{{"model", model}};
+    return {.requests = {},
+            .images = &images.Add(labels),
+            .duration = &duration.Add(labels, Seconds()),
+            .queue = &queue_duration.Add(labels, Seconds()),
+            .compute = &compute_duration.Add(labels, Seconds())};
+  }
+
+  // The series of `model`, or those of unknown models. The caller holds `mutex`.
+  ModelSeries& Series(const std::string& model) {
+    const auto found = models.find(model);
+    return found != models.end() ? found->second : models.find(kUnknownModel)->second;
+  }
+  std::string_view Label(const std::string& model) {
+    return models.contains(model) ? std::string_view(model) : kUnknownModel;
+  }
+
+  prometheus::Registry registry;
+  Family<Gauge>& build = Build(prometheus::BuildGauge(), registry, "haq_build_info",
+                               "Always 1; the labels say what runs");
+  Family<Counter>& requests =
+      Build(prometheus::BuildCounter(), registry, "haq_inference_requests_total",
+            "Inference requests that were answered");
+  Family<Counter>& images =
+      Build(prometheus::BuildCounter(), registry, "haq_inference_images_total",
+            "Images (samples) of successful inference requests");
+  Family<Histogram>& duration =
+      Build(prometheus::BuildHistogram(), registry, "haq_inference_request_duration_seconds",
+            "From the request's arrival to its answer");
+  Family<Histogram>& queue_duration =
+      Build(prometheus::BuildHistogram(), registry, "haq_inference_queue_duration_seconds",
+            "Time a request waited for a thread");
+  Family<Histogram>& compute_duration =
+      Build(prometheus::BuildHistogram(), registry, "haq_inference_compute_duration_seconds",
+            "Time in the integer engine for a request");
+  Gauge& queue = Build(prometheus::BuildGauge(), registry, "haq_inference_queue_requests",
+                       "Requests that wait for a thread")
+                     .Add({});
+  Gauge& loaded = Build(prometheus::BuildGauge(), registry, "haq_models_loaded",
+                        "Models that are loaded and answer requests")
+                      .Add({});
+  Family<Counter>& rpcs = Build(prometheus::BuildCounter(), registry, "haq_grpc_requests_total",
+                                "gRPC calls that ended");
+  Family<Counter>& http = Build(prometheus::BuildCounter(), registry, "haq_http_requests_total",
+                                "HTTP requests that were answered");
+  Family<Gauge>& jobs =
+      Build(prometheus::BuildGauge(), registry, "haq_jobs", "Calibration jobs by state");
+  Family<Counter>& job_changes =
+      Build(prometheus::BuildCounter(), registry, "haq_job_state_changes_total",
+            "Times that a job came into the state");
+  Counter& calibration_images =
+      Build(prometheus::BuildCounter(), registry, "haq_calibration_images_total",
+            "Images that calibration jobs have seen")
+          .Add({});
+  ProcessCollector process;
+
+  std::shared_mutex mutex;
+  // Guarded by mutex; a series is used under the shared lock, so that removing one is safe.
+  std::map<std::string, ModelSeries, std::less<>> models;
+};
+
+Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
+Metrics::~Metrics() = default;
+
+void Metrics::AddModel(const std::string& model) {
+  const std::unique_lock lock(impl_->mutex);
+  if (impl_->models.contains(model)) return;
+  impl_->models.emplace(model, impl_->NewModel(model));
+  impl_->loaded.Increment();
+}
+
+void Metrics::RemoveModel(const std::string& model) {
+  const std::unique_lock lock(impl_->mutex);
+  const auto found = impl_->models.find(model);
+  if (found == impl_->models.end() || model == kUnknownModel) return;
+  const ModelSeries& series = found->second;
+  for (const auto& [code, counter] : series.requests) impl_->requests.Remove(counter);
+  impl_->images.Remove(series.images);
+  impl_->duration.Remove(series.duration);
+  impl_->queue_duration.Remove(series.queue);
+  impl_->compute_duration.Remove(series.compute);
+  impl_->models.erase(found);
+  impl_->loaded.Decrement();
+}
+
+void Metrics::CountInference(const std::string& model, StatusCode code, int64_t images,
+                             double seconds) {
+  {
+    const std::shared_lock lock(impl_->mutex);
+    ModelSeries& series = impl_->Series(model);
+    if (const auto counter = series.requests.find(code); counter != series.requests.end()) {
+      counter->second->Increment();
+      series.images->Increment(static_cast<double>(images));
+      series.duration->Observe(seconds);
+      return;
+    }
+  }
+  const std::unique_lock lock(impl_->mutex);
+  ModelSeries& series = impl_->Series(model);
+  Counter& counter = impl_->requests.Add(
+      {{"model", std::string(impl_->Label(model))}, {"code", std::string(StatusCodeName(code))}});
+  series.requests[code] = &counter;
+  counter.Increment();
+  series.images->Increment(static_cast<double>(images));
+  series.duration->Observe(seconds);
+}
+
+void Metrics::ObserveInferenceStages(const std::string& model, double queue_seconds,
+                                     double compute_seconds) {
+  const std::shared_lock lock(impl_->mutex);
+  const ModelSeries& series = impl_->Series(model);
+  series.queue->Observe(queue_seconds);
+  series.compute->Observe(compute_seconds);
+}
+
+void Metrics::SetInferenceQueue(int64_t requests) {
+  impl_->queue.Set(static_cast<double>(requests));
+}
+
+void Metrics::CountRpc(std::string_view method, std::string_view code) {
+  impl_->rpcs.Add({{"method", std::string(method)}, {"code", std::string(code)}}).Increment();
+}
+
+void Metrics::CountHttp(std::string_view route, int status) {
+  impl_->http.Add({{"route", std::string(route)}, {"code", std::to_string(status)}}).Increment();
+}
+
+void Metrics::SetJobs(std::string_view state, int64_t jobs) {
+  impl_->jobs.Add({{"state", std::string(state)}}).Set(static_cast<double>(jobs));
+}
+
+void Metrics::MoveJob(std::string_view from, std::string_view to) {
+  if (!from.empty()) impl_->jobs.Add({{"state", std::string(from)}}).Decrement();
+  impl_->jobs.Add({{"state", std::string(to)}}).Increment();
+  impl_->job_changes.Add({{"state", std::string(to)}}).Increment();
+}
+
+void Metrics::AddCalibrationImages(int64_t images) {
+  if (images > 0) impl_->calibration_images.Increment(static_cast<double>(images));
+}
+
+std::string Metrics::Scrape() const {
+  std::vector<prometheus::MetricFamily> families = impl_->registry.Collect();
+  for (auto& family : impl_->process.Collect()) families.push_back(std::move(family));
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+}  // namespace haq::server::metrics

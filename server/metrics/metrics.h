@@ -1,0 +1,62 @@
+// What the server counts, and its text for Prometheus; docs/metrics.md lists every metric.
+//
+// The number of time series is bounded: a model's label appears when the model is loaded and goes
+// with it, requests for any other name count under kUnknownModel, and every other label takes its
+// values from a fixed set.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/base/status.h"
+
+namespace haq::server::metrics {
+
+// No model can have this name.
+inline constexpr std::string_view kUnknownModel = "_unknown";
+
+// Thread-safe.
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  // From now on `model` has time series of its own.
+  void AddModel(const std::string& model);
+  // Drops the time series of `model`.
+  void RemoveModel(const std::string& model);
+
+  // One inference request ended. `images` were answered: 0 unless `code` is kOk.
+  void CountInference(const std::string& model, StatusCode code, int64_t images, double seconds);
+  // The part of a request's time spent waiting for a thread, and running the network.
+  void ObserveInferenceStages(const std::string& model, double queue_seconds,
+                              double compute_seconds);
+  // Requests that wait for a thread.
+  void SetInferenceQueue(int64_t requests);
+
+  // `method` as in the URL path ("/inference.GRPCInferenceService/ModelInfer"), of a service that
+  // the server has.
+  void CountRpc(std::string_view method, std::string_view code);
+  // `route` is the pattern that matched, or "none".
+  void CountHttp(std::string_view route, int status);
+
+  // Jobs per state; `state` is "queued", "running", "succeeded", "failed" or "cancelled".
+  void SetJobs(std::string_view state, int64_t jobs);
+  // A job left `from` (empty: it is new) and is in `to` now.
+  void MoveJob(std::string_view from, std::string_view to);
+  void AddCalibrationImages(int64_t images);
+
+  // Text exposition format 0.0.4, kContentType.
+  std::string Scrape() const;
+  static constexpr std::string_view kContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace haq::server::metrics
