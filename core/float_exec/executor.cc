@@ -1,0 +1,143 @@
+#include "core/float_exec/executor.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+#include "core/float_exec/kernels.h"
+
+namespace haq::float_exec {
+
+namespace {
+
+std::string Reason(const std::exception& error) {
+  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
+  std::string message = torch_error ? torch_error->what_without_backtrace() : error.what();
+  return message.substr(0, message.find('\n'));
+}
+
+std::vector<int64_t> WithBatch(const ir::Shape& shape, int64_t n) {
+  std::vector<int64_t> batched = shape;
+  batched[0] = n;
+  return batched;
+}
+
+// Nobody else looks at this tensor's memory.
+bool IsAlone(const at::Tensor& tensor) {
+  return tensor.use_count() == 1 && tensor.storage().use_count() == 1 &&
+         tensor.is_non_overlapping_and_dense();
+}
+
+}  // namespace
+
+struct Executor::Impl {
+  struct Step {
+    Kernel kernel;
+    std::vector<ir::ValueId> inputs;
+    ir::ValueId output;
+    std::vector<bool> last_read;  // of inputs[i]: nothing needs it after this step
+    bool overwrites;              // the output has the first input's shape
+  };
+
+  const ir::Graph& graph;
+  int threads;
+  int64_t input_elements, output_elements;
+  std::vector<Step> steps;
+  std::vector<at::Tensor> values;  // those alive, during a run
+
+  void Prepare();
+  void RunStep(const Step& step);
+  static void Tell(const Observer& observe, ir::ValueId value, const at::Tensor& tensor);
+};
+
+void Executor::Impl::Prepare() {
+  std::vector<int> last(graph.values.size(), -1);
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    for (const ir::ValueId input : graph.nodes[i].inputs) last[input] = static_cast<int>(i);
+  }
+  last[graph.output] = static_cast<int>(graph.nodes.size());
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const ir::Node& node = graph.nodes[i];
+    const ir::Shape& in = graph.values[node.inputs[0]].shape;
+    const ir::Shape& out = graph.values[node.output].shape;
+    Step step{MakeKernel(node.op, in, out), node.inputs, node.output, {}, in == out};
+    for (const ir::ValueId input : node.inputs) {
+      step.last_read.push_back(last[input] == static_cast<int>(i));
+    }
+    steps.push_back(std::move(step));
+  }
+}
+
+void Executor::Impl::RunStep(const Step& step) {
+  std::vector<at::Tensor> inputs;
+  for (const ir::ValueId input : step.inputs) inputs.push_back(values[input]);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (step.last_read[i]) values[step.inputs[i]] = at::Tensor();
+  }
+  const bool may_overwrite = step.overwrites && IsAlone(inputs[0]);
+  values[step.output] = step.kernel(inputs, may_overwrite);
+}
+
+void Executor::Impl::Tell(const Observer& observe, ir::ValueId value, const at::Tensor& tensor) {
+  const at::Tensor plain = tensor.contiguous();
+  observe(value, {plain.data_ptr<float>(), static_cast<size_t>(plain.numel())});
+}
+
+Executor::Executor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Executor::~Executor() = default;
+
+Result<std::unique_ptr<Executor>> Executor::Create(const ir::Graph& graph, int threads) {
+  HAQ_RETURN_IF_ERROR(ir::Verify(graph));
+  HAQ_ASSIGN_OR_RETURN(const int64_t input, ir::ElementCount(graph.values[graph.input].shape));
+  HAQ_ASSIGN_OR_RETURN(const int64_t output, ir::ElementCount(graph.values[graph.output].shape));
+  if (threads <= 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  try {
+    const c10::InferenceMode inference;
+    auto impl = std::unique_ptr<Impl>(new Impl{graph, threads, input, output, {}, {}});
+    impl->Prepare();
+    return std::unique_ptr<Executor>(new Executor(std::move(impl)));
+  } catch (const std::exception& error) {
+    return InternalError("preparing the FP32 network: {}", Reason(error));
+  }
+}
+
+Status Executor::Run(int64_t n, std::span<const float> input, std::span<float> output,
+                     const Observer& observe) {
+  Impl& impl = *impl_;
+  const ir::Graph& graph = impl.graph;
+  if (n < 1 || input.size() != static_cast<size_t>(n * impl.input_elements) ||
+      output.size() != static_cast<size_t>(n * impl.output_elements)) {
+    return InvalidArgument("{} samples need {} input and {} output elements each, got {} and {}", n,
+                           impl.input_elements, impl.output_elements, input.size(), output.size());
+  }
+  std::string_view place = "the input";
+  try {
+    const c10::InferenceMode inference;
+    at::set_num_threads(impl.threads);
+    impl.values.assign(graph.values.size(), at::Tensor());
+    // Lives until the end, so that no step takes the caller's memory for its own.
+    const at::Tensor sample = at::from_blob(const_cast<float*>(input.data()),
+                                            WithBatch(graph.values[graph.input].shape, n));
+    impl.values[graph.input] = sample;
+    if (observe) Impl::Tell(observe, graph.input, sample);
+    for (size_t i = 0; i < impl.steps.size(); ++i) {
+      place = graph.nodes[i].name;
+      impl.RunStep(impl.steps[i]);
+      const ir::ValueId made = impl.steps[i].output;
+      if (observe) Impl::Tell(observe, made, impl.values[made]);
+    }
+    const at::Tensor result = impl.values[graph.output].contiguous();
+    std::memcpy(output.data(), result.data_ptr<float>(), output.size_bytes());
+    impl.values.clear();
+    return {};
+  } catch (const std::exception& error) {
+    impl.values.clear();
+    return InternalError("FP32 execution of '{}': {}", place, Reason(error));
+  }
+}
+
+}  // namespace haq::float_exec
