@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
@@ -45,6 +46,8 @@ struct Server::Impl {
   std::shared_ptr<Shared> shared = std::make_shared<Shared>();
   tcp::acceptor acceptor{shared->context};
   asio::steady_timer retry{shared->context};
+  // Keeps the threads while the only thing under way is a handler that answers later.
+  asio::executor_work_guard<asio::io_context::executor_type> work{shared->context.get_executor()};
   std::vector<std::thread> threads;
   uint16_t port = 0;
   bool stopped = false;
@@ -171,6 +174,7 @@ void Server::Stop() {
   impl->DrainAll(false);
   impl->WaitForConnections();
   impl->DrainAll(true);
+  impl->work.reset();
   // Nothing is pending any more once the sockets are closed, so the threads come back.
   for (std::thread& thread : impl->threads) thread.join();
 }

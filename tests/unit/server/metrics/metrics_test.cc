@@ -1,0 +1,182 @@
+#include "server/metrics/metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <thread>
+
+namespace haq::server::metrics {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct Described {
+  std::string type;
+  std::set<std::string> labels;
+  bool operator==(const Described&) const = default;
+};
+std::ostream& operator<<(std::ostream& out, const Described& described) {
+  out << described.type << " {";
+  for (const auto& label : described.labels) out << label << " ";
+  return out << "}";
+}
+
+// The rows of the first table of docs/metrics.md.
+std::map<std::string, Described> Documented() {
+  std::ifstream file(std::string(HAQ_DOCS) + "/metrics.md");
+  std::map<std::string, Described> metrics;
+  const std::regex row(R"(\| `(\w+)` \| (gauge|counter|histogram) \| ([^|]*)\|.*)");
+  const std::regex label("`(\\w+)`");
+  for (std::string line; std::getline(file, line);) {
+    std::smatch match;
+    if (!std::regex_match(line, match, row)) continue;
+    const std::string labels = match[3];
+    Described described{match[2], {}};
+    for (std::sregex_iterator it(labels.begin(), labels.end(), label), end; it != end; ++it) {
+      described.labels.insert((*it)[1]);
+    }
+    metrics[match[1]] = described;
+  }
+  return metrics;
+}
+
+// What a scrape says of itself: types by the TYPE lines, labels by the samples.
+std::map<std::string, Described> Scraped(const std::string& text) {
+  std::map<std::string, Described> metrics;
+  std::istringstream lines(text);
+  std::string current;
+  const std::regex label("(\\w+)=\"");
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch match;
+    if (std::regex_match(line, match, std::regex("# TYPE (\\w+) (\\w+)"))) {
+      current = match[1];
+      metrics[current].type = match[2];
+    } else if (!line.starts_with("#")) {
+      for (std::sregex_iterator it(line.begin(), line.end(), label), end; it != end; ++it) {
+        if ((*it)[1] != "le") metrics[current].labels.insert((*it)[1]);
+      }
+    }
+  }
+  return metrics;
+}
+
+double Value(const std::string& text, const std::string& series) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(series + " ")) return std::stod(line.substr(series.size() + 1));
+  }
+  ADD_FAILURE() << series << " is not in\n" << text;
+  return -1;
+}
+
+TEST(MetricsTest, ThePageListsWhatTheServerSays) {
+  Metrics metrics;
+  metrics.CountInference("m", StatusCode::kOk, 1, 0.1);
+  metrics.CountRpc("/inference.GRPCInferenceService/ModelInfer", "OK");
+  metrics.CountHttp("/v2", 200);
+  const auto documented = Documented();
+  EXPECT_GE(documented.size(), 15u);
+  EXPECT_EQ(Scraped(metrics.Scrape()), documented);
+}
+
+TEST(MetricsTest, CountsInferencesOfAModel) {
+  Metrics metrics;
+  metrics.AddModel("resnet20");
+  metrics.CountInference("resnet20", StatusCode::kOk, 3, 0.02);
+  metrics.CountInference("resnet20", StatusCode::kOk, 4, 0.2);
+  metrics.CountInference("resnet20", StatusCode::kInvalidArgument, 0, 0.0001);
+  metrics.ObserveInferenceStages("resnet20", 0.003, 0.04);
+  const std::string text = metrics.Scrape();
+  EXPECT_EQ(Value(text, R"(haq_inference_requests_total{code="OK",model="resnet20"})"), 2);
+  EXPECT_EQ(
+      Value(text, R"(haq_inference_requests_total{code="INVALID_ARGUMENT",model="resnet20"})"), 1);
+  EXPECT_EQ(Value(text, R"(haq_inference_images_total{model="resnet20"})"), 7);
+  EXPECT_EQ(Value(text, R"(haq_inference_request_duration_seconds_count{model="resnet20"})"), 3);
+  EXPECT_EQ(
+      Value(text, R"(haq_inference_request_duration_seconds_bucket{model="resnet20",le="0.025"})"),
+      2);
+  EXPECT_EQ(Value(text, R"(haq_inference_queue_duration_seconds_sum{model="resnet20"})"), 0.003);
+  EXPECT_EQ(Value(text, R"(haq_inference_compute_duration_seconds_sum{model="resnet20"})"), 0.04);
+  EXPECT_EQ(Value(text, "haq_models_loaded"), 1);
+}
+
+TEST(MetricsTest, UnknownModelsMakeNoNewSeries) {
+  Metrics metrics;
+  metrics.CountInference("first", StatusCode::kNotFound, 0, 0.001);
+  const size_t size = metrics.Scrape().size();
+  for (int i = 0; i < 50; ++i) {
+    metrics.CountInference("guess" + std::to_string(i), StatusCode::kNotFound, 0, 0.001);
+  }
+  const std::string text = metrics.Scrape();
+  EXPECT_THAT(text, Not(HasSubstr("guess")));
+  EXPECT_EQ(Value(text, R"(haq_inference_requests_total{code="NOT_FOUND",model="_unknown"})"), 51);
+  EXPECT_LT(text.size(), size + 100);
+}
+
+TEST(MetricsTest, TheSeriesOfAModelGoWithIt) {
+  Metrics metrics;
+  metrics.AddModel("gone");
+  metrics.CountInference("gone", StatusCode::kOk, 1, 0.001);
+  metrics.RemoveModel("gone");
+  EXPECT_THAT(metrics.Scrape(), Not(HasSubstr("gone")));
+  EXPECT_EQ(Value(metrics.Scrape(), "haq_models_loaded"), 0);
+  metrics.RemoveModel(std::string(kUnknownModel));
+  metrics.CountInference("gone", StatusCode::kOk, 1, 0.001);
+  EXPECT_EQ(Value(metrics.Scrape(), R"(haq_inference_images_total{model="_unknown"})"), 1);
+}
+
+TEST(MetricsTest, JobsMoveBetweenStates) {
+  Metrics metrics;
+  metrics.SetJobs("queued", 2);
+  metrics.MoveJob("queued", "running");
+  metrics.MoveJob("", "queued");
+  metrics.MoveJob("running", "succeeded");
+  metrics.AddCalibrationImages(100);
+  metrics.AddCalibrationImages(-5);
+  const std::string text = metrics.Scrape();
+  EXPECT_EQ(Value(text, R"(haq_jobs{state="queued"})"), 2);
+  EXPECT_EQ(Value(text, R"(haq_jobs{state="running"})"), 0);
+  EXPECT_EQ(Value(text, R"(haq_jobs{state="succeeded"})"), 1);
+  EXPECT_EQ(Value(text, R"(haq_job_state_changes_total{state="running"})"), 1);
+  EXPECT_EQ(Value(text, "haq_calibration_images_total"), 100);
+}
+
+TEST(MetricsTest, TellsOfTheProcess) {
+  const std::string text = Metrics().Scrape();
+  EXPECT_GT(Value(text, "process_resident_memory_bytes"), 1 << 20);
+  EXPECT_GE(Value(text, "process_threads"), 1);
+  const double now = static_cast<double>(std::chrono::duration_cast<std::chrono::seconds>(
+                                             std::chrono::system_clock::now().time_since_epoch())
+                                             .count());
+  EXPECT_NEAR(Value(text, "process_start_time_seconds"), now, 120);
+}
+
+TEST(MetricsTest, ManyThreadsCountWhileAModelComesAndGoes) {
+  Metrics metrics;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&metrics] {
+      for (int i = 0; i < 500; ++i) {
+        metrics.CountInference("m", StatusCode::kOk, 1, 0.001);
+        metrics.ObserveInferenceStages("m", 0.001, 0.001);
+      }
+    });
+  }
+  for (int i = 0; i < 100; ++i) {
+    metrics.AddModel("m");
+    (void)metrics.Scrape();
+    metrics.RemoveModel("m");
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_THAT(metrics.Scrape(), Not(HasSubstr(R"(model="m")")));
+}
+
+}  // namespace
+}  // namespace haq::server::metrics
