@@ -27,7 +27,8 @@ struct Options {
   std::vector<std::string> class_names;
   int64_t limit_calibration = 0;  // the first N images; 0 is all
   int64_t limit_evaluation = 0;
-  int threads = 0;  // of the FP32 pass; 0 is every core
+  int threads = 0;                        // of the FP32 pass; 0 is every core
+  int64_t checkpoint_interval_ms = 1000;  // at most one checkpoint in that time; 0: one a batch
 };
 // kInvalidArgument names the option, what was found and what is allowed.
 Status Validate(const Options& options);
