@@ -8,8 +8,8 @@ namespace haq::artifact {
 
 struct ArtifactLimits {
   uint64_t file_bytes = uint64_t{4} << 30;
-  uint64_t tensors = 1 << 16;
-  uint64_t layers = 1 << 16;
+  uint64_t tensors = 1 << 14;
+  uint64_t layers = 1 << 14;
   uint64_t layer_inputs = 1 << 10;            // of one layer
   uint64_t rank = 8;                          // of a stored shape
   uint64_t name_bytes = 1 << 12;              // of a tensor, a layer or a class

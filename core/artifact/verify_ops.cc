@@ -43,12 +43,22 @@ Status CheckChannels(Blob<ChannelRequantize> channels, int64_t expected) {
   return {};
 }
 
-Status CheckWeights(Blob<int8_t> weight, int64_t expected) {
+// One row of weights per channel. The sums of products without bias stay inside int32 as well:
+// kernels may add the bias last.
+Status CheckWeights(Blob<int8_t> weight, int64_t expected, int64_t channels) {
   if (static_cast<int64_t>(weight.size()) != expected) {
     return DataLoss("{} weights, {} needed", weight.size(), expected);
   }
-  if (std::find(weight.begin(), weight.end(), int8_t{-128}) != weight.end()) {
-    return DataLoss("weight -128 is outside [-127, 127]");
+  const int64_t depth = expected / channels;
+  for (int64_t c = 0; c < channels; ++c) {
+    int64_t negative = 0, positive = 0;
+    for (const int8_t w : weight.subspan(c * depth, depth)) {
+      if (w == -128) return DataLoss("weight -128 is outside [-127, 127]");
+      (w < 0 ? negative : positive) += w;
+    }
+    if (255 * std::max(-negative, positive) > std::numeric_limits<int32_t>::max()) {
+      return DataLoss("the sum of channel {} can leave int32", c);
+    }
   }
   return {};
 }
@@ -169,7 +179,7 @@ Status OpVerifier::operator()(const Conv2d& op) const {
   if (window > std::numeric_limits<int64_t>::max() / per_tap) {
     return DataLoss("{} weights are too few", op.weight.size());
   }
-  HAQ_RETURN_IF_ERROR(CheckWeights(op.weight, window * per_tap));
+  HAQ_RETURN_IF_ERROR(CheckWeights(op.weight, window * per_tap, out[2]));
   HAQ_RETURN_IF_ERROR(CheckTensorRequantize(op.requantize));
   return CheckChannels(op.channels, out[2]);
 }
@@ -177,7 +187,7 @@ Status OpVerifier::operator()(const Conv2d& op) const {
 Status OpVerifier::operator()(const Linear& op) const {
   HAQ_RETURN_IF_ERROR(CheckInputs8(1));
   const int64_t outputs = output().ElementCount();
-  HAQ_RETURN_IF_ERROR(CheckWeights(op.weight, outputs * input().ElementCount()));
+  HAQ_RETURN_IF_ERROR(CheckWeights(op.weight, outputs * input().ElementCount(), outputs));
   HAQ_RETURN_IF_ERROR(CheckTensorRequantize(op.requantize));
   return CheckChannels(op.channels, outputs);
 }

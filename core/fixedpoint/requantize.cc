@@ -65,7 +65,7 @@ class Chooser {
     constexpr int64_t kHigh = std::numeric_limits<int32_t>::max();
     const int64_t low = bias + std::min<int64_t>(channel.acc_min, 0);
     const int64_t high = bias + std::max<int64_t>(channel.acc_max, 0);
-    return low >= kLow && high <= kHigh;
+    return low >= kLow && high <= kHigh && channel.acc_min >= kLow && channel.acc_max <= kHigh;
   }
 
   // The constant term does not fit. That is harmless for results that are the same for every

@@ -1,0 +1,117 @@
+// The operators of the integer runtime on plain pointers, and the table through which they are
+// called. core/kernels/ref/definition.h defines the bits of every one of them; whatever the table
+// holds equals it exactly.
+//
+// Images are [H, W, C] of uint8, one sample a call. Every sum of products must stay inside int32,
+// bias and partial sums included: artifact::Verify proves it from the weights. Outputs never
+// overlap inputs. All functions are pure and may run in parallel.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/fixedpoint/requantize.h"
+
+namespace haq::kernels {
+
+using fixedpoint::AddRequantize;
+using fixedpoint::ChannelRequantize;
+using fixedpoint::TensorRequantize;
+
+// Rows and columns of a sliding window; `pad_top` and `pad_left` rows and columns lie before the
+// image, what lies after it follows from the output's size.
+struct WindowShape {
+  int32_t in_h = 1, in_w = 1, in_c = 1, out_h = 1, out_w = 1, out_c = 1;
+  int32_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
+  int32_t pad_top = 0, pad_left = 0;
+};
+
+struct ConvShape : WindowShape {
+  int32_t groups = 1;
+  uint8_t input_zero = 0;  // the level that padding has
+};
+
+struct LinearShape {
+  int32_t inputs = 1, outputs = 1;
+};
+
+// As artifact::AvgPool2d: output (i, j) averages rows [row_begin[i], row_end[i]) and columns
+// [column_begin[j], column_end[j]).
+struct AvgPoolShape {
+  int32_t in_h = 1, in_w = 1, channels = 1, out_h = 1, out_w = 1;
+  uint8_t input_zero = 0;
+  const int32_t *row_begin = nullptr, *row_end = nullptr;        // out_h
+  const int32_t *column_begin = nullptr, *column_end = nullptr;  // out_w
+  const int32_t* counts = nullptr;  // ascending; nullptr: by_count[0] serves every window
+  int32_t counts_size = 0;
+  const ChannelRequantize* by_count = nullptr;
+};
+
+// Two operands of `rows` rows of `columns` values. Row r of b starts at r * b_row_stride: `columns`
+// for operands of the same shape, 0 for one row that serves all.
+struct PairShape {
+  int64_t rows = 1, columns = 1, b_row_stride = 1;
+};
+
+inline constexpr int kMaxRank = 8;
+struct Dims {
+  int32_t rank = 1;
+  int32_t size[kMaxRank] = {1, 1, 1, 1, 1, 1, 1, 1};
+};
+
+// Convolution and linear layers are prepared once: `pack` writes `packed_bytes` bytes, aligned to
+// 64, which `run` then reads. `workspace` has `workspace_bytes` bytes, aligned to 64, no content.
+struct ConvKernel {
+  // weight [O][KH][KW][C / groups]
+  size_t (*packed_bytes)(const ConvShape& shape);
+  void (*pack)(const ConvShape& shape, const int8_t* weight, const ChannelRequantize* channels,
+               void* packed);
+  size_t (*workspace_bytes)(const ConvShape& shape);
+  void (*run)(const ConvShape& shape, const TensorRequantize& requantize, const void* packed,
+              const uint8_t* in, uint8_t* out, void* workspace);
+};
+// weight [O][I] is read in place by every run: large linear layers live from the memory's
+// bandwidth.
+struct LinearKernel {
+  size_t (*packed_bytes)(const LinearShape& shape);
+  void (*pack)(const LinearShape& shape, const ChannelRequantize* channels, void* packed);
+  size_t (*workspace_bytes)(const LinearShape& shape);
+  // in [rows][I], out [rows][O]
+  void (*run)(const LinearShape& shape, const TensorRequantize& requantize, const void* packed,
+              const int8_t* weight, int64_t rows, const uint8_t* in, uint8_t* out, void* workspace);
+};
+
+struct KernelTable {
+  const char* name;            // "ref"
+  ConvKernel conv, depthwise;  // depthwise: groups == in_c == out_c
+  LinearKernel linear;
+  void (*add)(const PairShape& shape, const AddRequantize& requantize, const uint8_t* a,
+              const uint8_t* b, uint8_t* out);
+  void (*mul)(const PairShape& shape, uint8_t zero_a, uint8_t zero_b,
+              const TensorRequantize& requantize, const ChannelRequantize& channel,
+              const uint8_t* a, const uint8_t* b, uint8_t* out);
+  void (*table)(int64_t count, const uint8_t table[256], const uint8_t* in, uint8_t* out);
+  void (*max_pool)(const WindowShape& shape, const uint8_t* in, uint8_t* out);
+  // `workspace`: `channels` int32.
+  void (*avg_pool)(const AvgPoolShape& shape, const TensorRequantize& requantize, const uint8_t* in,
+                   uint8_t* out, void* workspace);
+  // Per row of `length`: p = (table[q_max - q] * 65535 + sum / 2) / sum.
+  void (*softmax)(int64_t rows, int64_t length, const uint32_t table[256], const uint8_t* in,
+                  uint16_t* out);
+  // One operand of a concatenation: row r of `in` (`in_row` bytes) goes to out + r * out_row.
+  void (*copy_rows)(int64_t rows, int64_t in_row, int64_t out_row, const uint8_t* in, uint8_t* out);
+  void (*pad)(const Dims& in_dims, const int32_t* before, const int32_t* after, uint8_t value,
+              const uint8_t* in, uint8_t* out);
+  // Elements start, start + step, ... (`count` of them) of `axis`.
+  void (*slice)(const Dims& in_dims, int32_t axis, int32_t start, int32_t step, int32_t count,
+                const uint8_t* in, uint8_t* out);
+  // Output dimension i is input dimension order[i].
+  void (*transpose)(const Dims& in_dims, const int32_t* order, const uint8_t* in, uint8_t* out);
+};
+
+// The fastest table for this processor. Decided once, the same for the life of the process.
+const KernelTable& ActiveKernels();
+// Portable C++, on every processor.
+const KernelTable& ReferenceKernels();
+
+}  // namespace haq::kernels

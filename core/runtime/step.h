@@ -1,0 +1,56 @@
+// One layer, ready to run: geometry worked out, weights in the order of the kernels. For the
+// sources of this folder.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "core/artifact/model.h"
+#include "core/base/status.h"
+#include "core/kernels/kernels.h"
+
+namespace haq::runtime {
+
+// What a step may touch during one run.
+struct Frame {
+  int64_t batch = 0;                  // samples, consecutive in every tensor
+  uint8_t* const* tensors = nullptr;  // by index, each of `batch` samples
+  uint8_t* workspace = nullptr;       // 64-byte aligned
+};
+
+// Immutable, shared by all sessions. Run allocates nothing.
+class Step {
+ public:
+  virtual ~Step() = default;
+  virtual size_t workspace_bytes() const { return 0; }
+  virtual void Run(const Frame& frame) const = 0;
+};
+
+// The model has been verified and outlives the step. kResourceExhausted when there is no memory for
+// the weights.
+Result<std::unique_ptr<Step>> MakeStep(const artifact::Model& model, const artifact::Layer& layer,
+                                       const kernels::KernelTable& kernels);
+
+// The tensors of a layer, seen from a step. Steps copy it.
+struct Operands {
+  Operands(const artifact::Model& model, const artifact::Layer& layer);
+
+  const uint8_t* Input(const Frame& frame, int64_t sample, size_t i = 0) const {
+    return frame.tensors[(*inputs)[i]] + sample * input_bytes[i];
+  }
+  uint8_t* Output(const Frame& frame, int64_t sample) const {
+    return frame.tensors[output] + sample * output_bytes;
+  }
+
+  const std::vector<int32_t>* inputs;  // of the layer
+  std::vector<int64_t> input_bytes;    // of one sample
+  int32_t output;
+  int64_t output_bytes;  // of one sample
+};
+
+// Those that move bytes without arithmetic: Concat, Pad, Slice, Transpose, Reshape.
+std::unique_ptr<Step> MakeMoveStep(const artifact::Model& model, const artifact::Layer& layer,
+                                   const kernels::KernelTable& kernels);
+
+}  // namespace haq::runtime
