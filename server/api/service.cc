@@ -1,0 +1,141 @@
+#include "server/api/service.h"
+
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <system_error>
+
+#include "server/store/sqlite_metadata.h"
+
+namespace haq::server::api {
+namespace {
+
+constexpr int64_t kHourUs = int64_t{3600} * 1'000'000;
+
+store::UploadLimits MakeUploadLimits(const Limits& limits) {
+  return {std::max(limits.max_model_bytes, limits.max_shard_bytes), limits.max_unfinished_uploads};
+}
+
+void LogFailure(const char* what, const Status& status) {
+  if (!status.ok()) spdlog::error("{}: {}", what, status.ToString());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Service>> Service::Open(const ServiceOptions& options) {
+  HAQ_ASSIGN_OR_RETURN(store::DataFolder folder, store::DataFolder::Open(options.data_dir));
+  HAQ_ASSIGN_OR_RETURN(auto metadata, store::OpenSqliteMetadata(folder.database()));
+  std::unique_ptr<Service> service(new Service(options, std::move(folder), std::move(metadata)));
+  HAQ_RETURN_IF_ERROR(service->Recover());
+  return Result<std::unique_ptr<Service>>(std::move(service));
+}
+
+Service::Service(ServiceOptions options, store::DataFolder data_folder,
+                 std::unique_ptr<store::Metadata> metadata)
+    : options_(std::move(options)),
+      clock_(options_.clock ? *options_.clock : store::SystemClock()),
+      data_folder_(std::move(data_folder)),
+      metadata_(std::move(metadata)) {
+  blobs_ = std::make_unique<store::BlobStore>(data_folder_.blobs());
+  uploads_ = std::make_unique<store::Uploads>(data_folder_.uploads(), *blobs_,
+                                              MakeUploadLimits(options_.limits));
+  queue_ = std::make_unique<jobs::Queue>(*metadata_, *blobs_, data_folder_.checkpoints(), clock_,
+                                         options_.queue, options_.job_listener);
+  context_.reset(new Context{
+      *metadata_, *blobs_, *queue_, clock_, options_.limits, options_.artifact_listener, {}});
+  models_ = std::make_unique<Models>(*context_);
+  datasets_ = std::make_unique<Datasets>(*context_);
+  calibration_jobs_ = std::make_unique<CalibrationJobs>(*context_);
+  artifacts_ = std::make_unique<Artifacts>(*context_);
+  workers_ = std::make_unique<Workers>(*context_, data_folder_.uploads(), options_.queue.lease_ms);
+  executor_ = std::make_unique<Executor>(options_.threads, options_.max_waiting_calls);
+  heavy_executor_ =
+      std::make_unique<Executor>(options_.heavy_threads, options_.max_waiting_heavy_calls);
+}
+
+Service::~Service() {
+  BeginShutdown();
+  if (lease_thread_.joinable()) lease_thread_.join();
+}
+
+Status Service::Recover() {
+  HAQ_RETURN_IF_ERROR(queue_->Recover());
+  std::error_code error;
+  std::vector<std::filesystem::path> unfinished;
+  for (const auto& entry : std::filesystem::directory_iterator(data_folder_.uploads(), error)) {
+    if (entry.path().filename().string().starts_with("artifact-")) {
+      unfinished.push_back(entry.path());
+    }
+  }
+  for (const auto& path : unfinished) std::filesystem::remove(path, error);
+  const int64_t now_us = clock_.NowUs();
+  uploads_->RemoveOlderThan(now_us - options_.keep_uploads_hours * kHourUs);
+  HAQ_RETURN_IF_ERROR(metadata_->Write([&](store::Transaction& transaction) -> Status {
+    transaction.DeleteRequestsBefore(now_us - options_.keep_requests_hours * kHourUs);
+    return {};
+  }));
+  HAQ_RETURN_IF_ERROR(RemoveUnusedBlobs(now_us - options_.keep_unused_blobs_hours * kHourUs));
+  if (options_.lease_check_period_ms > 0) {
+    lease_thread_ = std::thread([this] { CheckLeases(); });
+  }
+  return {};
+}
+
+Status Service::RemoveUnusedBlobs(int64_t before_us) {
+  const std::vector<std::string> old = blobs_->ListOlderThan(before_us);
+  if (old.empty()) return {};
+  return metadata_->Write([&](store::Transaction& transaction) -> Status {
+    for (const std::string& sha256 : old) {
+      if (!transaction.IsReferenced(sha256)) HAQ_RETURN_IF_ERROR(blobs_->Remove(sha256));
+    }
+    return {};
+  });
+}
+
+void Service::CheckLeases() {
+  const auto period = std::chrono::milliseconds(options_.lease_check_period_ms);
+  std::unique_lock lock(mutex_);
+  while (!stop_.wait_for(lock, period, [this] { return stopping_; })) {
+    lock.unlock();
+    LogFailure("checking leases", queue_->ExpireLeases());
+    lock.lock();
+  }
+}
+
+Status Service::StartWorkers(const WorkerOptions& options) {
+  jobs::SupervisorOptions supervisor;
+  HAQ_ASSIGN_OR_RETURN(supervisor.program, jobs::FindWorkerProgram(options.program));
+  supervisor.arguments = {"serve", "--server", "unix:" + data_folder_.worker_socket().string()};
+  supervisor.workers = options.count;
+  jobs::SupervisorCallbacks callbacks;
+  callbacks.on_start = [](const std::string& worker, int pid) {
+    spdlog::info("worker {} runs as process {}", worker, pid);
+  };
+  const bool only_one = options.count == 1;
+  callbacks.on_exit = [this, only_one](const std::string& worker, const jobs::ProcessExit& exit) {
+    spdlog::warn("worker {} {}", worker, exit.Describe());
+    LogFailure("releasing a worker's job", queue_->ReleaseWorker(worker, exit, only_one));
+  };
+  callbacks.on_failure = [](const Status& reason) {
+    spdlog::error("worker: {}", reason.ToString());
+  };
+  supervisor_ = std::make_unique<jobs::Supervisor>(std::move(supervisor), std::move(callbacks));
+  supervisor_->Start();
+  return {};
+}
+
+void Service::BeginShutdown() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    stopping_ = true;
+  }
+  stop_.notify_all();
+  // No job is given out any more; then those that are out come back, before their workers die and
+  // it looks as if they had lost them.
+  queue_->Close();
+  LogFailure("putting jobs back", queue_->ReleaseLocal("the server was stopped"));
+  if (supervisor_) supervisor_->Stop();
+}
+
+}  // namespace haq::server::api
