@@ -19,10 +19,10 @@ struct alignas(64) ChannelBlock {
   // acc >> shift for shift in [1, 31], with u = acc + 2^31 as unsigned:
   //   floor(acc / 2^shift) = floor(u * 2^(32 - shift) / 2^32) - 2^(31 - shift)
   // exactly, for 2^31 is a multiple of 2^shift.
-  uint32_t high[kLanes];   // 2^(32 - shift)
-  int32_t offset[kLanes];  // 2^(31 - shift)
+  uint32_t high[kLanes];   // 2^(32 - shift), 0 for shift < 1
+  int32_t offset[kLanes];  // 2^(31 - shift), 0 for shift < 1
+  int32_t left[kLanes];    // 2^-shift for shift < 1, 0 otherwise: the two forms add up
   int16_t multiplier[kLanes];
-  int8_t shift[kLanes];
   bool all_right;  // every shift is at least 1
 };
 
@@ -34,11 +34,11 @@ inline ChannelBlock MakeChannelBlock(const ChannelRequantize* channels, int64_t 
     const ChannelRequantize r = i < count ? channels[i] : ChannelRequantize{0, 1 << 14, 1};
     block.bias[i] = r.bias;
     block.multiplier[i] = r.multiplier;
-    block.shift[i] = r.shift;
     if (r.shift >= 1) {
       block.high[i] = uint32_t{1} << (32 - r.shift);
       block.offset[i] = int32_t{1} << (31 - r.shift);
     } else {
+      block.left[i] = int32_t{1} << -r.shift;
       block.all_right = false;
     }
   }
@@ -62,19 +62,23 @@ inline void RequantizeShifted(const int16_t* __restrict v, const int16_t* __rest
 // Sixteen accumulators, biases included, to sixteen levels.
 inline void RequantizeBlock(const int32_t* __restrict acc, const ChannelBlock& block,
                             const TensorRequantize& tensor, uint8_t* __restrict out) {
+  int32_t x[kLanes];
+  for (int32_t i = 0; i < kLanes; ++i) {
+    const uint32_t u = static_cast<uint32_t>(acc[i]) + 0x80000000u;
+    x[i] = static_cast<int32_t>((uint64_t{u} * block.high[i]) >> 32) - block.offset[i];
+  }
   if (!block.all_right) {
     for (int32_t i = 0; i < kLanes; ++i) {
-      out[i] = fixedpoint::Requantize(acc[i], block.multiplier[i], block.shift[i], tensor);
+      int32_t y = acc[i] < -32768 ? -32768 : acc[i];
+      y = y > 32768 ? 32768 : y;
+      x[i] += y * block.left[i];  // at most 2^30
     }
-    return;
   }
   int16_t v[kLanes];
   for (int32_t i = 0; i < kLanes; ++i) {
-    const uint32_t u = static_cast<uint32_t>(acc[i]) + 0x80000000u;
-    int32_t x = static_cast<int32_t>((uint64_t{u} * block.high[i]) >> 32) - block.offset[i];
-    x = x < -32768 ? -32768 : x;
-    x = x > 32767 ? 32767 : x;
-    v[i] = static_cast<int16_t>(x);
+    int32_t y = x[i] < -32768 ? -32768 : x[i];
+    y = y > 32767 ? 32767 : y;
+    v[i] = static_cast<int16_t>(y);
   }
   RequantizeShifted(v, block.multiplier, tensor, out);
 }

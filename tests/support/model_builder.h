@@ -1,0 +1,61 @@
+// Builds quantized models by hand: layers with random weights and plausible requantization, chained
+// with the geometry worked out.
+#pragma once
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/artifact/model.h"
+
+namespace haq::test {
+
+struct ConvOptions {
+  int32_t out_channels = 8, kernel = 1, stride = 1, padding = 0, dilation = 1, groups = 1;
+  bool relu = true;  // clamps at the zero point, which becomes 0
+};
+
+// Every method adds one layer (or a tensor) and returns the index of its output tensor. Parameters
+// are drawn from the seed, in such a way that levels spread over the whole range instead of
+// saturating.
+class ModelBuilder {
+ public:
+  // `shape` in stored order.
+  ModelBuilder(std::vector<int32_t> shape, uint64_t seed, int32_t zero_point = 114);
+
+  int32_t input() const { return model_.input; }
+  int32_t Conv(int32_t input, const ConvOptions& options);
+  int32_t Linear(int32_t input, int32_t outputs);
+  int32_t Add(int32_t a, int32_t b);
+  int32_t Mul(int32_t a, int32_t b);
+  int32_t Table(int32_t input);
+  int32_t Concat(const std::vector<int32_t>& inputs, int32_t axis);
+  int32_t MaxPool(int32_t input, int32_t kernel, int32_t stride, int32_t padding);
+  // Windows cut at the edge, divided by their own count (`by_count`) or by kernel^2.
+  int32_t AvgPool(int32_t input, int32_t kernel, int32_t stride, int32_t padding, bool by_count);
+  int32_t GlobalAvgPool(int32_t input);
+  int32_t Pad(int32_t input, const std::vector<int32_t>& before, const std::vector<int32_t>& after);
+  int32_t Slice(int32_t input, int32_t axis, int32_t start, int32_t step, int32_t count);
+  int32_t Transpose(int32_t input, const std::vector<int32_t>& order);
+  int32_t Reshape(int32_t input, const std::vector<int32_t>& shape);
+  int32_t Softmax(int32_t input);
+
+  const artifact::Tensor& tensor(int32_t index) const { return model_.tensors[index]; }
+  // The model with `output` as its output; verified.
+  artifact::Model Finish(int32_t output);
+
+ private:
+  int32_t AddTensor(std::vector<int32_t> shape, float scale, int32_t zero_point);
+  int32_t AddLike(int32_t input, std::vector<int32_t> shape);
+  int32_t AddLayer(artifact::Op op, std::vector<int32_t> inputs, int32_t output);
+  // Weights of `channels` dot products of `depth`, with their requantization for that output.
+  artifact::Blob<int8_t> Weights(int64_t channels, int64_t depth, int32_t input, int32_t output,
+                                 int32_t q_min, fixedpoint::TensorRequantize& requantize,
+                                 artifact::Blob<fixedpoint::ChannelRequantize>& out_channels);
+  int Random(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
+
+  artifact::Model model_;
+  std::mt19937_64 random_;
+};
+
+}  // namespace haq::test

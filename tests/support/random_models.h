@@ -1,0 +1,17 @@
+// Whole networks with random weights, for tests and benchmarks.
+#pragma once
+
+#include <cstdint>
+
+#include "core/artifact/model.h"
+
+namespace haq::test {
+
+// The shape of MobileNetV2 (width 1.0): 0.3 G multiply-adds at 224 x 224.
+artifact::Model MobileNetV2Like(int32_t image_side = 224, int32_t classes = 1000,
+                                uint64_t seed = 1);
+
+// Every operator at least once, small enough to run thousands of times.
+artifact::Model EveryOperator(uint64_t seed = 1);
+
+}  // namespace haq::test
