@@ -1,0 +1,107 @@
+#include "server/rpc/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server_builder.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <mutex>
+
+#include "server/rpc/services.h"
+#include "server/rpc/worker_service.h"
+
+namespace haq::server::rpc {
+namespace {
+
+// What a message has beside its one large field.
+constexpr int64_t kSlackBytes = 1 << 20;
+
+int MessageLimit(int64_t bytes) {
+  return static_cast<int>(std::min<int64_t>(bytes, std::numeric_limits<int>::max()));
+}
+
+// Both are switches of the process, and have to be set before a server is built.
+void EnableHealthAndReflection() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  });
+}
+
+Result<std::unique_ptr<grpc::Server>> StartWorkerServer(api::Service& service,
+                                                        grpc::Service* worker_service) {
+  const std::string socket = service.data_folder().worker_socket().string();
+  if (socket.size() >= sizeof(sockaddr_un::sun_path)) {
+    return InvalidArgument(
+        "the data folder's path is too long: its socket {} has {} bytes, at most {} work", socket,
+        socket.size(), sizeof(sockaddr_un::sun_path) - 1);
+  }
+  const int limit = MessageLimit(service.options().queue.max_checkpoint_bytes + kSlackBytes);
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("unix:" + socket, grpc::InsecureServerCredentials());
+  builder.SetMaxReceiveMessageSize(limit);
+  builder.SetMaxSendMessageSize(limit);
+  builder.RegisterService(worker_service);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (!server) return FailedPrecondition("cannot listen on the workers' socket {}", socket);
+  if (::chmod(socket.c_str(), 0600) != 0) return store::SystemError(socket, "protect");
+  return Result<std::unique_ptr<grpc::Server>>(std::move(server));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GrpcServer>> StartGrpcServer(const GrpcOptions& options,
+                                                    api::Service& service,
+                                                    const std::vector<grpc::Service*>& extra) {
+  EnableHealthAndReflection();
+  std::unique_ptr<GrpcServer> server(new GrpcServer);
+  server->options_ = options;
+  auto& services = server->services_;
+  services.push_back(std::make_unique<ModelService>(service));
+  services.push_back(std::make_unique<DatasetService>(service));
+  services.push_back(std::make_unique<BlobService>(service));
+  services.push_back(std::make_unique<JobService>(service));
+  services.push_back(std::make_unique<ArtifactService>(service));
+
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &server->port_);
+  // Without this a second server would share the port and take half of the calls.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.SetMaxReceiveMessageSize(MessageLimit(options.max_message_bytes));
+  builder.SetMaxSendMessageSize(MessageLimit(options.max_message_bytes));
+  for (const auto& each : services) builder.RegisterService(each.get());
+  for (grpc::Service* each : extra) builder.RegisterService(each);
+  server->public_server_ = builder.BuildAndStart();
+  if (!server->public_server_ || server->port_ == 0) {
+    return FailedPrecondition(
+        "cannot listen on {} (gRPC): the port is in use, or the address is not this machine's",
+        options.address);
+  }
+  services.push_back(std::make_unique<WorkerService>(service));
+  HAQ_ASSIGN_OR_RETURN(server->worker_server_, StartWorkerServer(service, services.back().get()));
+  return Result<std::unique_ptr<GrpcServer>>(std::move(server));
+}
+
+GrpcServer::~GrpcServer() { Shutdown(); }
+
+void GrpcServer::Shutdown() {
+  if (public_server_ && public_server_->GetHealthCheckService()) {
+    public_server_->GetHealthCheckService()->Shutdown();
+  }
+  const auto deadline =
+      std::chrono::system_clock::now() + std::chrono::milliseconds(options_.shutdown_timeout_ms);
+  for (auto* server : {&public_server_, &worker_server_}) {
+    if (!*server) continue;
+    (*server)->Shutdown(deadline);
+    (*server)->Wait();
+    server->reset();
+  }
+}
+
+}  // namespace haq::server::rpc
