@@ -1,0 +1,90 @@
+#include "server/serving/repository.h"
+
+#include <utility>
+
+namespace haq::server::serving {
+
+Status NoSuchModel(const std::string& model) {
+  Status status = NotFound(
+      "model_name: no model '{}' is served; a model is served once a calibration job of it "
+      "succeeded",
+      model);
+  return status.AddField("model_name", "no such model is served");
+}
+
+Repository::Repository(const Settings& settings, metrics::Metrics& metrics)
+    : settings_(settings), metrics_(metrics) {}
+
+void Repository::Announce(const std::string& model, int64_t version) {
+  const std::lock_guard lock(mutex_);
+  ModelStatus& status = entries_[model].status;
+  status.name = model;
+  status.version = version;
+  status.state = ModelStatus::State::kLoading;
+  status.reason.clear();
+}
+
+Status Repository::Load(const std::string& model, int64_t version,
+                        const std::filesystem::path& path) {
+  auto loaded = ServedModel::Load(model, version, path, settings_);
+  // The old version is released after the lock: the last reference unmaps its file.
+  std::shared_ptr<const ServedModel> old;
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(model);
+  if (found == entries_.end() || found->second.status.version != version) return {};
+  Entry& entry = found->second;
+  if (!loaded.ok()) {
+    entry.status.state = ModelStatus::State::kFailed;
+    entry.status.reason = loaded.status().message();
+    return loaded.status();
+  }
+  old = std::exchange(entry.ready, *std::move(loaded));
+  entry.status.state = ModelStatus::State::kReady;
+  entry.status.ready_version = version;
+  metrics_.AddModel(model);
+  return {};
+}
+
+void Repository::Unload(const std::string& model) {
+  std::shared_ptr<const ServedModel> old;
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(model);
+  if (found == entries_.end()) return;
+  old = std::move(found->second.ready);
+  entries_.erase(found);
+  metrics_.RemoveModel(model);
+}
+
+Result<std::shared_ptr<const ServedModel>> Repository::Acquire(const std::string& model,
+                                                               const std::string& version) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(model);
+  if (found == entries_.end()) return NoSuchModel(model);
+  const Entry& entry = found->second;
+  if (entry.ready == nullptr) {
+    if (entry.status.state == ModelStatus::State::kFailed) {
+      return Unavailable("model '{}' could not be loaded: {}", model, entry.status.reason);
+    }
+    return Unavailable("model '{}' is being loaded", model);
+  }
+  if (!version.empty() && version != std::to_string(entry.ready->version())) {
+    Status status = NotFound("model_version: version '{}' of model '{}' is not served; '{}' is",
+                             version, model, entry.ready->version());
+    return status.AddField("model_version", "no such version is served");
+  }
+  return entry.ready;
+}
+
+bool Repository::Knows(const std::string& model) const {
+  const std::lock_guard lock(mutex_);
+  return entries_.contains(model);
+}
+
+std::vector<ModelStatus> Repository::List() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ModelStatus> list;
+  for (const auto& [name, entry] : entries_) list.push_back(entry.status);
+  return list;
+}
+
+}  // namespace haq::server::serving

@@ -1,0 +1,60 @@
+// An inference request and its answer, without any protocol: gRPC fills it in, and REST will.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/base/cancellation.h"
+
+namespace haq::server::serving {
+
+inline constexpr std::string_view kInputName = "input";
+inline constexpr std::string_view kOutputName = "output";
+inline constexpr std::string_view kFp32 = "FP32";
+inline constexpr std::string_view kBytes = "BYTES";
+
+// Flattened row-major little-endian values; BYTES elements each after their 4-byte length.
+struct RawContent {
+  std::span<const uint8_t> bytes;
+};
+using FloatContent = std::span<const float>;
+using BytesContent = std::vector<std::string_view>;
+
+// FP32 of shape [N, C, H, W], already preprocessed; or BYTES of shape [N] or [N, 1], each element a
+// JPEG or PNG file, which the server decodes and preprocesses as the model says.
+struct InputTensor {
+  std::string name;
+  std::string datatype;
+  std::vector<int64_t> shape;
+  std::variant<RawContent, FloatContent, BytesContent> content;
+};
+
+// The memory that the contents refer to must stay until the request was answered.
+struct Request {
+  std::string model;
+  std::string version;  // empty: the served one
+  std::vector<InputTensor> inputs;
+  std::vector<std::string> outputs;  // empty: all
+  CancellationToken cancellation;    // nobody waits for the answer any more
+};
+
+struct OutputTensor {
+  std::string name;
+  std::string datatype;
+  std::vector<int64_t> shape;  // [N, ...]
+  std::vector<float> values;
+};
+
+struct Response {
+  std::string model;
+  std::string version;
+  int64_t images = 0;  // N
+  std::vector<OutputTensor> outputs;
+};
+
+}  // namespace haq::server::serving

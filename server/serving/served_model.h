@@ -1,0 +1,70 @@
+// One loaded version of a model: the mapped artifact, what clients may know of it, its sessions.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/data/preprocess.h"
+#include "core/runtime/session.h"
+#include "server/serving/settings.h"
+
+namespace haq::server::serving {
+
+// Thread-safe. Shared: a request that runs keeps its version alive after another one took over.
+class ServedModel {
+ public:
+  // Maps, verifies and prepares the artifact, and makes the first session, so that what loads also
+  // runs. Errors as artifact::Parse and runtime::LoadedModel::Create; kResourceExhausted when one
+  // sample needs more than Settings::max_arena_bytes. Names model, version and path.
+  static Result<std::shared_ptr<const ServedModel>> Load(const std::string& name, int64_t version,
+                                                         const std::filesystem::path& path,
+                                                         const Settings& settings);
+
+  const std::string& name() const { return name_; }
+  int64_t version() const { return version_; }
+  const std::string& sha256() const { return sha256_; }  // of the artifact's file
+  const artifact::Model& model() const { return loaded_->model(); }
+  const runtime::LoadedModel& loaded() const { return *loaded_; }
+  const data::Preprocess& preprocess() const { return preprocess_; }
+  // Of one sample, in the source network's order: [C, H, W], and [classes] or [C, H, W].
+  const std::vector<int64_t>& input_shape() const { return loaded_->model().input_shape; }
+  const std::vector<int64_t>& output_shape() const { return output_shape_; }
+  // Samples that a session takes at a time.
+  int64_t session_batch() const { return session_batch_; }
+
+  // A session that nobody else uses, made when none is free; it returns to the pool when the
+  // pointer goes. There are as many as were ever in use at once.
+  class SessionReturner {
+   public:
+    explicit SessionReturner(const ServedModel* owner = nullptr) : owner_(owner) {}
+    void operator()(runtime::Session* session) const;
+
+   private:
+    const ServedModel* owner_;
+  };
+  using SessionLease = std::unique_ptr<runtime::Session, SessionReturner>;
+  Result<SessionLease> TakeSession() const;
+
+ private:
+  ServedModel() = default;
+  Status MakeFirstSession();
+
+  std::string name_;
+  int64_t version_ = 0;
+  std::string sha256_;
+  std::shared_ptr<const runtime::LoadedModel> loaded_;
+  data::Preprocess preprocess_;
+  std::vector<int64_t> output_shape_;
+  int64_t session_batch_ = 1;
+  size_t max_arena_bytes_ = 0;
+
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<runtime::Session>> idle_;  // guarded by mutex_
+};
+
+}  // namespace haq::server::serving

@@ -1,0 +1,23 @@
+// Every limit of serving with its default; docs/settings.md says which flag sets it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace haq::server::serving {
+
+struct Settings {
+  int threads = 0;             // that run networks and decode images; 0 is one per core
+  int sessions_per_model = 0;  // requests of one model that run at a time; 0: as many as threads
+  int64_t max_batch = 64;      // images (samples) of one request
+  // Samples that a session runs at a time; a larger batch runs in pieces. The answers do not depend
+  // on it, memory does.
+  int64_t session_batch = 8;
+  size_t max_arena_bytes = size_t{1} << 30;  // of a session; a model that needs more is not loaded
+  size_t max_queue = 256;                    // requests that wait for a thread
+  size_t max_queue_bytes = size_t{512} << 20;
+  uint64_t max_image_bytes = 16 << 20;  // one encoded image
+  uint64_t max_image_pixels = 50'000'000;
+};
+
+}  // namespace haq::server::serving
