@@ -12,7 +12,7 @@ namespace {
 
 constexpr auto kRedrawInterval = std::chrono::milliseconds(100);
 constexpr auto kLineInterval = std::chrono::seconds(2);
-constexpr int kBarColumns = 24;
+constexpr int kLeastBarColumns = 8, kMostBarColumns = 24;
 
 int TerminalColumns(std::FILE* out) {
   winsize size{};
@@ -90,22 +90,24 @@ void ProgressBar::Finish() {
 }
 
 std::string ProgressBar::Text() const {
-  std::string text = fmt::format("{:<9}", phase_);
+  std::string text;
+  double fraction = 0;
   if (total_ > 0) {
-    const double fraction =
-        std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
-    if (terminal_) {
-      const int filled = static_cast<int>(fraction * kBarColumns);
-      text +=
-          fmt::format(" [{}{}]", std::string(filled, '#'), std::string(kBarColumns - filled, '.'));
-    }
+    fraction = std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
     text += fmt::format(" {:3.0f} %  {}/{} {}", fraction * 100, done_, total_, unit_);
   } else if (done_ > 0) {
     text += fmt::format(" {} {}", done_, unit_);
   }
   if (rate_ > 0) text += fmt::format("  {:.0f}/s", rate_);
   if (!note_.empty()) text += "  " + note_;
-  return text;
+  const std::string phase = fmt::format("{:<9}", phase_);
+  if (!terminal_ || total_ <= 0) return phase + text;
+  // The bar takes what the rest leaves of the line.
+  const int left = columns_ - 1 - static_cast<int>(phase.size() + text.size()) - 3;
+  const int bar = std::clamp(left, kLeastBarColumns, kMostBarColumns);
+  const int filled = static_cast<int>(fraction * bar);
+  return fmt::format("{} [{}{}]{}", phase, std::string(filled, '#'),
+                     std::string(bar - filled, '.'), text);
 }
 
 void ProgressBar::Draw() {

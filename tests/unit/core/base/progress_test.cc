@@ -68,9 +68,7 @@ TEST(ProgressBarTest, TerminalRedrawsOneLineNoWiderThanTheTerminal) {
   Capture capture;
   ProgressBar bar(capture.file(), /*terminal=*/true, /*columns=*/40);
   bar.Update("calibrate", 5, 10, 100);
-  EXPECT_EQ(capture.text().substr(0, 23), "\rcalibrate [###########");
-  EXPECT_THAT(capture.text(), EndsWith("\x1b[K"));
-  EXPECT_LE(capture.text().size(), 1 + 39 + 3u);
+  EXPECT_EQ(capture.text(), "\rcalibrate [####....]  50 %  5/10 images\x1b[K");
   bar.Line("warning: something");
   EXPECT_THAT(capture.text(), HasSubstr("\r\x1b[Kwarning: something\n\rcalibrate"));
   bar.Finish();

@@ -1,0 +1,135 @@
+#include "client/cli/app.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <exception>
+#include <sstream>
+#include <utility>
+
+#include "client/cli/json.h"
+#include "core/base/exit_code.h"
+#include "core/base/version.h"
+
+namespace haq::client {
+namespace {
+
+constexpr const char* kDefaultServer = "127.0.0.1:8001";
+// UTF-8 that is broken (a file name, say) is printed with a replacement character.
+constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
+
+std::string Footer(std::string_view examples) {
+  std::string text = "Examples:\n";
+  std::istringstream lines{std::string(examples)};
+  for (std::string line; std::getline(lines, line);) text += "  " + line + "\n";
+  return text + "\n" + std::string(ExitCodeHelp());
+}
+
+}  // namespace
+
+App::App(std::FILE* out, std::FILE* err) : out_(out), err_(err) {
+  const char* server = std::getenv("HAQ_SERVER");
+  server_ = server != nullptr && *server != '\0' ? server : kDefaultServer;
+}
+
+CLI::App* App::AddGroup(CLI::App* parent, const std::string& name, const std::string& description) {
+  CLI::App* group = parent->add_subcommand(name, description);
+  group->require_subcommand(1);
+  group->footer(std::string(ExitCodeHelp()));
+  return group;
+}
+
+void App::AddCommonOptions(CLI::App* command) {
+  command
+      ->add_option("--server", server_,
+                   fmt::format("HOST:PORT or unix:PATH of the server (HAQ_SERVER; default {})",
+                               kDefaultServer))
+      ->type_name("HOST:PORT")
+      ->group("Common options");
+  command
+      ->add_option("--timeout", timeout_s_,
+                   "Seconds that one call may take, 0 for no end (default 60); transfers and "
+                   "watching have no end")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("SECONDS")
+      ->group("Common options");
+  command->add_flag("--json", json_, "Print JSON on stdout; errors as JSON on stderr")
+      ->group("Common options");
+}
+
+CLI::App* App::AddCommand(CLI::App* parent, const std::string& name, const std::string& description,
+                          std::string_view examples, Action action) {
+  CLI::App* command = parent->add_subcommand(name, description);
+  command->footer(Footer(examples));
+  AddCommonOptions(command);
+  command->callback([this, action = std::move(action)] { action_ = action; });
+  return command;
+}
+
+Client& App::client() {
+  if (!client_) {
+    ClientOptions options;
+    options.server = server_;
+    options.timeout_ms = static_cast<int64_t>(timeout_s_ * 1000);
+    client_ = std::make_unique<Client>(options);
+  }
+  return *client_;
+}
+
+void App::Print(std::string_view text) const { std::fwrite(text.data(), 1, text.size(), out_); }
+
+void App::PrintJson(const nlohmann::ordered_json& document) const {
+  Print(document.dump(2, ' ', false, kReplace) + "\n");
+}
+
+void App::PrintJsonLine(const nlohmann::ordered_json& document) const {
+  Print(document.dump(-1, ' ', false, kReplace) + "\n");
+  std::fflush(out_);
+}
+
+void App::Hint(std::string_view line) const {
+  if (!json_) fmt::print(err_, "{}\n", line);
+}
+
+int App::Run() {
+  const Result<int> result = action_ ? action_() : Result<int>(kExitOk);
+  std::fflush(out_);
+  if (result.ok()) return *result;
+  const Status& status = result.status();
+  if (json_) {
+    fmt::print(err_, "{}\n", ToJson(status).dump(-1, ' ', false, kReplace));
+  } else {
+    fmt::print(err_, "haq: {}: {}\n", StatusCodeName(status.code()), status.message());
+  }
+  return ExitCodeOf(status.code());
+}
+
+int Main(int argc, const char* const* argv, std::FILE* out, std::FILE* err) {
+  App app(out, err);
+  CLI::App root{
+      "HAQ: INT8 quantization as a service. Sends models and image sets to a server, "
+      "watches their calibration, and asks the INT8 networks.",
+      "haq"};
+  root.set_version_flag("--version", "haq " + std::string(kVersion));
+  root.require_subcommand(1);
+  root.footer(std::string(ExitCodeHelp()));
+  app.AddCommonOptions(&root);
+  AddModelCommands(&root, &app);
+  AddDatasetCommands(&root, &app);
+  AddJobCommands(&root, &app);
+  AddInferCommand(&root, &app);
+  AddArtifactCommands(&root, &app);
+  AddStatusCommands(&root, &app);
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream text, error_text;
+    const int code = root.exit(error, text, error_text);
+    fmt::print(out, "{}", text.str());
+    fmt::print(err, "{}", error_text.str());
+    return code == 0 ? kExitOk : kExitUsage;
+  }
+  return app.Run();
+}
+
+}  // namespace haq::client
