@@ -1,0 +1,119 @@
+#include <cmath>
+
+#include "tests/unit/core/kernels/kernel_test.h"
+
+namespace haq::kernels {
+namespace {
+
+class ConvolutionTest : public KernelTest {
+ protected:
+  // Sizes of one axis with an output of at least one.
+  void RandomAxis(int kernel_max, int32_t& in, int32_t& out, int32_t& kernel, int32_t& stride,
+                  int32_t& dilation, int32_t& before) {
+    kernel = Int(1, kernel_max);
+    stride = Int(1, 3);
+    dilation = OneIn(4) ? Int(2, 3) : 1;
+    const int reach = (kernel - 1) * dilation + 1;
+    before = OneIn(3) ? 0 : Int(0, reach);
+    const int after = OneIn(3) ? 0 : Int(0, reach);
+    in = Int(1, 12);
+    if (in + before + after < reach) in = reach;
+    out = (in + before + after - reach) / stride + 1;
+  }
+
+  ConvShape RandomShape(bool depthwise) {
+    ConvShape s;
+    const int kernel_max = OneIn(2) ? 1 : 5;
+    RandomAxis(kernel_max, s.in_h, s.out_h, s.kernel_h, s.stride_h, s.dilation_h, s.pad_top);
+    RandomAxis(kernel_max, s.in_w, s.out_w, s.kernel_w, s.stride_w, s.dilation_w, s.pad_left);
+    s.input_zero = ZeroPoint();
+    if (depthwise) {
+      s.groups = s.in_c = s.out_c = Int(1, 50);
+    } else {
+      s.groups = OneIn(3) ? Int(2, 4) : 1;
+      s.in_c = s.groups * Int(1, OneIn(4) ? 40 : 9);
+      s.out_c = s.groups * Int(1, OneIn(4) ? 50 : 19);
+    }
+    return s;
+  }
+
+  // The kernel's output equals the definition's; returns it for statistics.
+  std::vector<uint8_t> Check(const ConvShape& s, const ConvKernel& kernel) {
+    const int64_t depth = int64_t{s.kernel_h} * s.kernel_w * (s.in_c / s.groups);
+    const auto in = Levels(int64_t{s.in_h} * s.in_w * s.in_c);
+    const auto weight = Weights(s.out_c, depth);
+    const TensorRequantize tensor = RandomTensor();
+    const auto channels =
+        RandomChannels(s.out_c, 127.0 * 74 * std::sqrt(static_cast<double>(depth)), tensor);
+
+    std::vector<uint8_t> expected(size_t(s.out_h) * s.out_w * s.out_c);
+    definition::Conv2d(s, Signed(*weight), channels.data(), tensor, in->data(), expected.data());
+
+    const auto packed = Scratch(kernel.packed_bytes(s));
+    const auto workspace = Scratch(kernel.workspace_bytes(s));
+    const test::GuardedBuffer out(expected.size());
+    kernel.pack(s, Signed(*weight), channels.data(), packed->data());
+    for (int run = 0; run < 2; ++run) {  // the second finds a used workspace
+      std::memset(out.data(), run, out.size());
+      kernel.run(s, tensor, packed->data(), in->data(), out.data(), workspace->data());
+      EXPECT_TRUE(std::equal(expected.begin(), expected.end(), out.data())) << Describe(s);
+    }
+    return expected;
+  }
+
+  static std::string Describe(const ConvShape& s) {
+    const auto axis = [](int in, int out, int k, int stride, int dilation, int pad) {
+      return std::to_string(in) + "->" + std::to_string(out) + " k" + std::to_string(k) + " s" +
+             std::to_string(stride) + " d" + std::to_string(dilation) + " p" + std::to_string(pad);
+    };
+    return axis(s.in_h, s.out_h, s.kernel_h, s.stride_h, s.dilation_h, s.pad_top) + ", " +
+           axis(s.in_w, s.out_w, s.kernel_w, s.stride_w, s.dilation_w, s.pad_left) + ", channels " +
+           std::to_string(s.in_c) + "->" + std::to_string(s.out_c) + " groups " +
+           std::to_string(s.groups) + " zero " + std::to_string(s.input_zero);
+  }
+};
+HAQ_FOR_ALL_TABLES(ConvolutionTest);
+
+TEST_P(ConvolutionTest, EqualsTheDefinition) {
+  Interior interior;
+  for (int i = 0; i < 2500 && !HasFailure(); ++i) {
+    interior.Count(Check(RandomShape(false), table().conv));
+  }
+  EXPECT_GT(interior.fraction(), 0.4);
+}
+
+TEST_P(ConvolutionTest, DepthwiseEqualsTheDefinition) {
+  Interior interior;
+  for (int i = 0; i < 2500 && !HasFailure(); ++i) {
+    interior.Count(Check(RandomShape(true), table().depthwise));
+  }
+  EXPECT_GT(interior.fraction(), 0.4);
+}
+
+// The general kernel also computes what the depthwise one is for.
+TEST_P(ConvolutionTest, GeneralKernelEqualsTheDefinitionOnDepthwiseShapes) {
+  for (int i = 0; i < 300 && !HasFailure(); ++i) Check(RandomShape(true), table().conv);
+}
+
+// Around the sizes of tiles: depths and channels at multiples of 8, 16 and 64, pixel counts around
+// strips.
+TEST_P(ConvolutionTest, PointwiseAroundTileSizes) {
+  for (const int in_c : {1, 7, 8, 9, 15, 16, 17, 63, 64, 65}) {
+    for (const int out_c : {1, 3, 4, 5, 15, 16, 17, 31, 32, 33, 48, 64, 65}) {
+      ConvShape s;
+      s.in_c = in_c, s.out_c = out_c;
+      s.in_h = s.out_h = Int(1, 9), s.in_w = s.out_w = Int(1, 17);
+      s.input_zero = ZeroPoint();
+      Check(s, table().conv);
+    }
+  }
+}
+
+TEST_P(ConvolutionTest, LongestSums) {
+  ConvShape s;
+  s.in_c = 4096, s.out_c = 3, s.kernel_h = s.kernel_w = s.in_h = s.in_w = 3;
+  Check(s, table().conv);
+}
+
+}  // namespace
+}  // namespace haq::kernels
