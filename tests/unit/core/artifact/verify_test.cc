@@ -1,0 +1,223 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+
+#include "core/artifact/model.h"
+#include "tests/support/model_builder.h"
+#include "tests/support/random_models.h"
+
+namespace haq::artifact {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+// The first layer of that operator in a model that has them all.
+template <typename T>
+Layer& LayerOf(Model& model) {
+  for (Layer& layer : model.layers) {
+    if (std::holds_alternative<T>(layer.op)) return layer;
+  }
+  std::abort();
+}
+template <typename T>
+T& OpOf(Model& model) {
+  return std::get<T>(LayerOf<T>(model).op);
+}
+
+// Breaks one thing in a valid model and expects the message to say which.
+void ExpectRefused(const std::function<void(Model&)>& damage, const std::string& message,
+                   StatusCode code = StatusCode::kDataLoss) {
+  Model model = test::EveryOperator();
+  ASSERT_TRUE(Verify(model).ok());
+  damage(model);
+  const Status status = Verify(model);
+  EXPECT_EQ(status.code(), code) << status.ToString();
+  EXPECT_THAT(status.message(), HasSubstr(message));
+}
+
+TEST(Verify, TensorsAreSound) {
+  ExpectRefused([](Model& m) { m.tensors[2].shape = {}; }, "the shape is empty");
+  ExpectRefused([](Model& m) { m.tensors[2].shape[0] = 0; }, "tensor 2 \"t2\": dimension 0");
+  ExpectRefused([](Model& m) { m.tensors[2].shape[0] = -4; }, "dimension -4");
+  ExpectRefused([](Model& m) { m.tensors[2].scale = 0; }, "scale 0");
+  ExpectRefused([](Model& m) { m.tensors[2].scale = -1; }, "scale -1");
+  ExpectRefused([](Model& m) { m.tensors[2].scale = std::numeric_limits<float>::infinity(); },
+                "scale inf");
+  ExpectRefused([](Model& m) { m.tensors[2].zero_point = 256; }, "zero point 256");
+  ExpectRefused([](Model& m) { m.tensors[2].zero_point = -1; }, "zero point -1");
+  ExpectRefused([](Model& m) { m.tensors[2].type = static_cast<DataType>(9); }, "data type 9",
+                StatusCode::kUnsupported);
+  ExpectRefused(
+      [](Model& m) {
+        m.tensors[2].shape = {1 << 30, 1 << 30, 1 << 30};
+      },
+      "elements", StatusCode::kResourceExhausted);
+  ExpectRefused([](Model& m) { m.tensors[2].shape = std::vector<int32_t>(9, 1); }, "rank",
+                StatusCode::kResourceExhausted);
+}
+
+TEST(Verify, OrderOfExecutionIsSound) {
+  ExpectRefused([](Model& m) { m.input = 99; }, "input 99");
+  ExpectRefused([](Model& m) { m.output = -1; }, "output -1");
+  ExpectRefused([](Model& m) { m.layers[1].inputs[0] = 99; },
+                "layer 1 \"layer1\" (conv2d): input 99");
+  ExpectRefused([](Model& m) { m.layers[1].output = 99; }, "output 99");
+  ExpectRefused([](Model& m) { m.layers[0].inputs[0] = 3; }, "read before it is produced");
+  ExpectRefused([](Model& m) { m.layers[1].output = m.layers[0].output; }, "produced twice");
+  ExpectRefused([](Model& m) { m.layers[0].output = m.input; }, "produced twice");
+  ExpectRefused([](Model& m) { m.tensors.push_back(m.tensors[0]); }, "never produced");
+  ExpectRefused([](Model& m) { m.layers[1].inputs.push_back(0); }, "2 inputs, 1 needed");
+  ExpectRefused([](Model& m) { m.layers[1].inputs.clear(); }, "0 inputs, 1 needed");
+  ExpectRefused([](Model& m) { m.input_shape = {9, 8, 3}; }, "input_shape");
+}
+
+TEST(Verify, ConvolutionIsSound) {
+  const auto conv = [](auto damage) { return [=](Model& m) { damage(OpOf<Conv2d>(m), m); }; };
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.stride_h = 0; }), "stride 0");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.stride_w = 3; }), "columns: output");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.kernel_h = 0; }), "kernel 0");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.kernel_h = 1 << 30; }), "kernel");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.padding.left = -1; }), "padding -1");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.padding.bottom = 5; }), "rows: output");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.dilation_w = 0; }), "dilation 0");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.groups = 2; }), "groups do not divide");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.groups = 0; }), "groups");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.groups = 3; }), "weights, 108 needed");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.weight = c.weight.first(5); }), "weights");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.channels = c.channels.first(11); }),
+                "11 channels, 12 needed");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.requantize.fraction_bits = 8; }), "fraction_bits 8");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.requantize.output_offset = 256; }),
+                "output_offset 256");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.requantize.q_min = 9, c.requantize.q_max = 8; }),
+                "clamp [9, 8]");
+}
+
+TEST(Verify, ChannelParametersAndWeightsAreInRange) {
+  const auto channel = [](auto damage) {
+    return [=](Model& m) {
+      Conv2d& c = OpOf<Conv2d>(m);
+      std::vector<fixedpoint::ChannelRequantize> channels(c.channels.begin(), c.channels.end());
+      damage(channels[7]);
+      c.channels = m.Own(std::move(channels));
+    };
+  };
+  ExpectRefused(channel([](auto& r) { r.multiplier = (1 << 14) - 1; }), "multiplier 16383");
+  ExpectRefused(channel([](auto& r) { r.multiplier = -30000; }), "multiplier -30000");
+  ExpectRefused(channel([](auto& r) { r.shift = 32; }), "shift 32");
+  ExpectRefused(channel([](auto& r) { r.shift = -16; }), "shift -16");
+  // The certificate does not cover this bias.
+  ExpectRefused(channel([](auto& r) { r.bias = 2000000000; }), "certificate");
+  ExpectRefused(
+      [](Model& m) {
+        Conv2d& c = OpOf<Conv2d>(m);
+        std::vector<int8_t> weight(c.weight.begin(), c.weight.end());
+        weight[3] = -128;
+        c.weight = m.Own(std::move(weight));
+      },
+      "weight -128");
+}
+
+TEST(Verify, CertificateIsRecomputed) {
+  Model model = test::EveryOperator();
+  for (Layer& layer : model.layers) {
+    const AccumulatorBounds bounds = BoundAccumulator(model, layer);
+    EXPECT_EQ(bounds.min, layer.acc_min);
+    EXPECT_EQ(bounds.max, layer.acc_max);
+    if (bounds.min == 0 && bounds.max == 0) continue;
+    ++layer.acc_min;
+    EXPECT_THAT(Verify(model).message(), AllOf(HasSubstr(layer.name), HasSubstr("certificate")));
+    --layer.acc_min;
+    --layer.acc_max;
+    EXPECT_THAT(Verify(model).message(), AllOf(HasSubstr(layer.name), HasSubstr("certificate")));
+    ++layer.acc_max;
+  }
+  EXPECT_TRUE(Verify(model).ok());
+}
+
+// 70,000 products of 127 and 255 leave int32 although the bias brings their sum back.
+TEST(Verify, SumsStayInsideInt32WithoutTheBiasToo) {
+  Model model;
+  model.tensors.resize(2);
+  model.tensors[0].shape = {70000};
+  model.tensors[1].shape = {1};
+  model.output = 1;
+  model.input_shape = {70000};
+  Linear linear;
+  linear.weight = model.Own(std::vector<int8_t>(70000, 127));
+  linear.channels =
+      model.Own(std::vector<fixedpoint::ChannelRequantize>{{-1500000000, 1 << 14, 8}});
+  model.layers.push_back({"sum",
+                          linear,
+                          {0},
+                          1,
+                          std::numeric_limits<int32_t>::min(),
+                          std::numeric_limits<int32_t>::max()});
+  const Status status = Verify(model);
+  EXPECT_EQ(status.code(), StatusCode::kDataLoss);
+  EXPECT_THAT(status.message(), HasSubstr("the sum of channel 0 can leave int32"));
+}
+
+TEST(Verify, OtherOperatorsAreSound) {
+  ExpectRefused([](Model& m) { OpOf<Linear>(m).weight = OpOf<Linear>(m).weight.first(9); },
+                "9 weights");
+  ExpectRefused([](Model& m) { OpOf<Add>(m).requantize.shift = 31; }, "shift 31");
+  ExpectRefused([](Model& m) { OpOf<Add>(m).requantize.constant = 2147483647; }, "leave int32");
+  ExpectRefused([](Model& m) { LayerOf<Add>(m).inputs[1] = m.input; }, "(add)",
+                StatusCode::kUnsupported);
+  ExpectRefused([](Model& m) { OpOf<Mul>(m).channel.shift = 40; }, "shift 40");
+  ExpectRefused([](Model& m) { OpOf<Concat>(m).axis = 3; }, "axis 3");
+  ExpectRefused([](Model& m) { OpOf<Concat>(m).axis = 0; }, "input");
+  ExpectRefused([](Model& m) { LayerOf<Concat>(m).inputs.pop_back(); }, "together along the axis");
+  ExpectRefused([](Model& m) { m.tensors[LayerOf<MaxPool2d>(m).output].scale *= 2; },
+                "share type, scale and zero point");
+  ExpectRefused([](Model& m) { OpOf<MaxPool2d>(m).kernel_w = 30; }, "columns: output");
+  ExpectRefused(
+      [](Model& m) { OpOf<MaxPool2d>(m).padding.top = 11, OpOf<MaxPool2d>(m).padding.bottom = -9; },
+      "padding -9");
+  ExpectRefused(
+      [](Model& m) {
+        AvgPool2d& p = OpOf<AvgPool2d>(m);
+        std::vector<int32_t> end(p.row_end.begin(), p.row_end.end());
+        end[1] = 11;
+        p.row_end = m.Own(std::move(end));
+      },
+      "is not a part of [0, 10)");
+  ExpectRefused([](Model& m) { OpOf<AvgPool2d>(m).counts = OpOf<AvgPool2d>(m).counts.subspan(1); },
+                "(avg_pool2d)");
+  ExpectRefused([](Model& m) { OpOf<Pad>(m).before[1] = -1; }, "padding -1");
+  ExpectRefused([](Model& m) { OpOf<Pad>(m).after[1] += 1; }, "padded by");
+  ExpectRefused([](Model& m) { OpOf<Pad>(m).before.pop_back(); }, "for rank 3");
+  ExpectRefused([](Model& m) { OpOf<Slice>(m).step = 0; }, "step 0");
+  ExpectRefused([](Model& m) { OpOf<Slice>(m).start = -1; }, "start -1");
+  ExpectRefused([](Model& m) { OpOf<Slice>(m).start = 4; }, "are not in the input");
+  ExpectRefused([](Model& m) { OpOf<Transpose>(m).order = {0, 1, 1}; }, "not a permutation");
+  ExpectRefused([](Model& m) { OpOf<Transpose>(m).order = {0, 1, 2}; }, "output dimension 0");
+  ExpectRefused([](Model& m) { OpOf<Softmax>(m).table = OpOf<Softmax>(m).table.first(255); },
+                "256 needed");
+  ExpectRefused([](Model& m) { OpOf<Softmax>(m).table = m.Own(std::vector<uint32_t>(256, 5)); },
+                "2^24");
+}
+
+// A window that keeps nothing of the image has no largest element.
+TEST(Verify, MaxPoolWindowsKeepAPartOfTheImage) {
+  test::ModelBuilder b({4, 4, 2}, 1);
+  Model model = b.Finish(b.MaxPool(b.input(), 2, 2, 1));
+  auto& pool = std::get<MaxPool2d>(model.layers[0].op);
+  pool.padding = {2, 1, 0, 1};  // rows: the first window lies above the image
+  EXPECT_THAT(Verify(model).message(), HasSubstr("outside of the image"));
+  pool.padding = {0, 1, 2, 1};  // the last one below
+  EXPECT_THAT(Verify(model).message(), HasSubstr("outside of the image"));
+}
+
+// Everything may be said in one model: an input that is the output.
+TEST(Verify, ModelsWithoutLayersAreModels) {
+  test::ModelBuilder b({4, 4, 2}, 1);
+  EXPECT_TRUE(Verify(b.Finish(b.input())).ok());
+}
+
+}  // namespace
+}  // namespace haq::artifact
