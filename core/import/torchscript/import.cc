@@ -8,7 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
+#include <map>
 
 #include "core/import/torchscript/archive.h"
 #include "core/import/torchscript/interpreter.h"
@@ -22,7 +22,7 @@ namespace {
 using c10::IValue;
 
 constexpr int64_t kMaxInputElements = int64_t{1} << 26;
-constexpr size_t kMaxListedProblems = 50;
+constexpr size_t kMaxListedPlaces = 200;
 
 // LibTorch's own adapter for memory does not look where it reads.
 class BoundedReader final : public caffe2::serialize::ReadAdapterInterface {
@@ -111,7 +111,7 @@ Result<std::vector<IValue>> ForwardArguments(const torch::jit::Module& module,
   if (declared.size() < 2) return InvalidArgument("the model's forward takes no input");
   if (declared[1].type()->kind() != c10::TypeKind::TensorType) {
     return InvalidArgument("the model's forward takes '{}' of type {}, not one tensor",
-                           declared[1].name(), declared[1].type()->str());
+                           declared[1].name(), declared[1].type()->annotation_str());
   }
   std::vector<IValue> arguments = {sample};
   for (size_t i = 2; i < declared.size(); ++i) {
@@ -124,20 +124,28 @@ Result<std::vector<IValue>> ForwardArguments(const torch::jit::Module& module,
   return arguments;
 }
 
-Status DescribeProblems(const std::vector<Problem>& problems) {
-  std::vector<std::string> lines;
-  std::set<std::string> kinds;
+// Every operator once, with the places where it stands; `ended` says why not all of the model was
+// looked at, if so.
+Status DescribeProblems(const std::vector<Problem>& problems, const Status& ended) {
+  std::map<std::string, std::vector<std::string>> places;
+  size_t listed = 0;
   for (const Problem& problem : problems) {
-    kinds.insert(problem.operator_name);
-    if (lines.size() == kMaxListedProblems) continue;
-    lines.push_back(fmt::format("{} at {}{}{}", problem.operator_name, problem.place,
-                                problem.reason.empty() ? "" : ": ", problem.reason));
+    std::string what = problem.operator_name;
+    if (!problem.reason.empty()) what += " (" + problem.reason + ")";
+    std::vector<std::string>& of_kind = places[what];
+    // Every operator is named, however long the list of places gets.
+    if (of_kind.empty() || listed < kMaxListedPlaces) of_kind.push_back(problem.place);
+    ++listed;
   }
-  if (problems.size() > lines.size()) {
-    lines.push_back(fmt::format("and {} more", problems.size() - lines.size()));
+  std::vector<std::string> lines;
+  for (const auto& [what, where] : places) {
+    lines.push_back(fmt::format("{} at {}", what, fmt::join(where, ", ")));
   }
-  return Unsupported("{} place(s) in the model cannot be imported ({}): {}; {}", problems.size(),
-                     fmt::join(kinds, ", "), fmt::join(lines, "; "), SupportedList());
+  std::string message =
+      fmt::format("unsupported operators, {} in all: {}", problems.size(), fmt::join(lines, "; "));
+  if (listed > kMaxListedPlaces) message += "; and more of these";
+  if (!ended.ok()) message += fmt::format("; the rest was not reached: {}", ended.message());
+  return Unsupported("{}; {}", message, SupportedList());
 }
 
 // A tensor, or a tuple or list of one tensor and nothing but None beside it.
@@ -168,7 +176,9 @@ Result<ir::Graph> Record(const torch::jit::Module& module, const ir::Shape& shap
   recorder.Track(sample, recorder.graph.input, false);
   Interpreter interpreter(recorder, module);
   const Result<IValue> output = interpreter.Run(std::move(arguments));
-  if (!interpreter.problems().empty()) return DescribeProblems(interpreter.problems());
+  if (!interpreter.problems().empty()) {
+    return DescribeProblems(interpreter.problems(), output.status());
+  }
   if (!output.ok()) {
     return output.status().WithContext(fmt::format("on an input of {}", ir::ShapeToString(shape)));
   }

@@ -198,6 +198,7 @@ void Interpreter::Report(const Node& node, const Frame& frame, std::string reaso
 Result<std::vector<IValue>> Interpreter::Execute(const Node& node, const Frame& frame,
                                                  const std::vector<IValue>& inputs) {
   torch::jit::Stack stack(inputs.begin(), inputs.end());
+  if (node.schema().is_vararg()) stack.emplace_back(static_cast<int64_t>(inputs.size()));
   try {
     node.getOperation()(stack);
   } catch (const std::exception& error) {
@@ -214,16 +215,23 @@ void Interpreter::Import(const Node& node, const Frame& frame, OpCall& call) {
   const auto& importers = Importers();
   const auto importer = importers.find(node.kind().toQualString());
   bool tracks_data = false;
-  for (const IValue& output : call.outputs) TrackUnknown(output, in_place);
-  for (const IValue& output : call.outputs) tracks_data |= recorder_.Contains(output);
+  for (const IValue& output : call.outputs) {
+    TrackUnknown(output, in_place);
+    tracks_data |= recorder_.Contains(output);
+  }
   if (importer == importers.end()) {
     Report(node, frame, tracks_data ? "" : "its result depends on the values of the input");
     return;
   }
   if (call.unknown()) return;
-  const Status status = call.stale()
-                            ? Unsupported("reads memory that was overwritten through another view")
-                            : importer->second(call);
+  Status status;
+  if (call.stale()) {
+    status = Unsupported("reads memory that was overwritten through another view");
+  } else if (call.broadcast() && !TakesBroadcast(node.kind().toQualString())) {
+    status = Unsupported("reads an expanded activation; add and mul can");
+  } else {
+    status = importer->second(call);
+  }
   if (!status.ok()) return Report(node, frame, status.message());
   for (const auto& [tensor, value] : call.results()) {
     recorder_.Track(tensor.toTensor(), value, in_place);
@@ -267,7 +275,10 @@ std::vector<IValue> Interpreter::InputsOf(const Node& node, const Frame& frame) 
 
 std::string Interpreter::PlaceOf(const Node& node, const Frame& frame) const {
   std::string place = frame.scope.empty() ? "the top level" : "'" + frame.scope + "'";
-  if (const auto position = node.sourceRange().file_line_col()) {
+  // Archives have the place in the Python source beside that in their own code.
+  const auto range = node.sourceRange();
+  const auto original = range.findSourceRangeThatGenerated();
+  if (const auto position = original.value_or(range).file_line_col()) {
     const auto& [file, line, column] = *position;
     place += fmt::format(" ({}:{})", file.substr(file.find_last_of('/') + 1), line);
   }

@@ -23,6 +23,8 @@ void OpCall::Note(const c10::IValue& input) {
       values_[input.toTensor().unsafeGetTensorImpl()] = tracked->value;
       unknown_ = unknown_ || tracked->value == kUnknownValue;
       stale_ = stale_ || tracked->stale;
+      broadcast_ = broadcast_ || (tracked->value >= 0 &&
+                                  ShapeOf(input.toTensor()) != ShapeOfValue(tracked->value));
     }
   } else if (input.isTensorList() || input.isList()) {
     for (const c10::IValue& item : input.toListRef()) Note(item);

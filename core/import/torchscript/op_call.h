@@ -55,9 +55,9 @@ class OpCall {
   std::vector<c10::IValue> outputs;
   // Shape of output `i`; of an element of it when it is a list.
   ir::Shape OutputShape(size_t i = 0) const { return ShapeOf(outputs[i].toTensor()); }
-  // Output `i` is `value`, whose shape has to be what the model computed. `Broadcast` does not
-  // compare: [N, C, 1, 1] that was expanded stays small until it meets its partner.
+  // Output `i` is `value`, whose shape has to be what the model computed.
   Status Return(ir::ValueId value, size_t i = 0);
+  // The first output is `value` expanded: [N, C, 1, 1] stays small until it meets its partner.
   void ReturnBroadcast(ir::ValueId value) { results_.push_back({outputs[0], value}); }
   Status ReturnTensor(const at::Tensor& tensor, ir::ValueId value);
 
@@ -68,6 +68,8 @@ class OpCall {
   const std::vector<Tracked>& results() const { return results_; }
   bool unknown() const { return unknown_; }  // reads a kUnknownValue
   bool stale() const { return stale_; }      // reads memory that was written through an alias
+  // Reads what ReturnBroadcast left small.
+  bool broadcast() const { return broadcast_; }
 
  private:
   void Note(const c10::IValue& input);
@@ -79,7 +81,7 @@ class OpCall {
   // By identity, because operators in place change what the recorder says.
   std::map<const c10::TensorImpl*, ir::ValueId> values_;
   std::vector<Tracked> results_;
-  bool unknown_ = false, stale_ = false;
+  bool unknown_ = false, stale_ = false, broadcast_ = false;
 };
 
 }  // namespace haq::import

@@ -101,6 +101,13 @@ Passive PassiveKind(const std::string& name) {
   return Passive::kNo;
 }
 
+bool TakesBroadcast(const std::string& name) {
+  static const std::set<std::string> kNames = {"aten::add",    "aten::add_",     "aten::sub",
+                                               "aten::sub_",   "aten::mul",      "aten::mul_",
+                                               "aten::expand", "aten::expand_as"};
+  return kNames.count(name) != 0;
+}
+
 Status ImportIdentity(OpCall& call) {
   if (call.Bool("train", false) || call.Bool("training", false)) {
     return Unsupported("is in training mode; call eval() before saving the model");

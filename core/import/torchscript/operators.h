@@ -32,6 +32,8 @@ enum class Passive {
   kIdentity,  // returns its input ("dropout" of a model in evaluation mode)
 };
 Passive PassiveKind(const std::string& name);
+// Whether the operator broadcasts [N, C, 1, 1] over an image by itself.
+bool TakesBroadcast(const std::string& name);
 // The importer of every kIdentity: checks that it is one.
 Status ImportIdentity(OpCall& call);
 
