@@ -1,0 +1,268 @@
+#include "server/worker/commands.h"
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/artifact/file.h"
+#include "core/base/exit_code.h"
+#include "core/base/file.h"
+#include "core/base/version.h"
+#include "core/import/torchscript/import.h"
+#include "core/pipeline/pipeline.h"
+#include "server/worker/console.h"
+#include "server/worker/serve.h"
+#include "server/worker/signals.h"
+
+namespace haq::server::worker {
+namespace {
+
+// Where the commands print, and what the command line said.
+struct Run {
+  std::FILE* out;
+  std::FILE* err;
+  bool json = false;
+  std::function<Status()> action;
+
+  std::FILE* progress() const { return json ? nullptr : err; }
+  void Print(const std::string& text) const { std::fwrite(text.data(), 1, text.size(), out); }
+};
+
+struct QuantizeArguments {
+  std::string model, preprocess_file, calibration, evaluation, labels_file, classes_file, output,
+      report_file;
+  pipeline::Options options;
+};
+
+struct EvaluateArguments {
+  std::string artifact, evaluation, labels_file, report_file;
+  int64_t limit = 0;
+};
+
+Result<std::vector<std::string>> ReadClassNames(const std::string& path) {
+  std::vector<std::string> names;
+  if (path.empty()) return names;
+  HAQ_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) names.push_back(line);
+  return names;
+}
+
+// The report to a file (when asked for) and to stdout: whole with --json, else `heading` and its
+// figures.
+Status PrintReport(const Run& run, const std::string& report_json, const std::string& report_file,
+                   const std::string& heading) {
+  if (!report_file.empty()) HAQ_RETURN_IF_ERROR(WriteFileDurably(report_file, report_json + "\n"));
+  run.Print(run.json ? report_json + "\n" : heading + SummarizeReport(report_json));
+  return {};
+}
+
+Status Quantize(const Run& run, QuantizeArguments arguments) {
+  pipeline::Options& options = arguments.options;
+  if (!arguments.preprocess_file.empty()) {
+    HAQ_ASSIGN_OR_RETURN(options.preprocess_json, ReadTextFile(arguments.preprocess_file));
+  }
+  HAQ_ASSIGN_OR_RETURN(options.class_names, ReadClassNames(arguments.classes_file));
+  HAQ_RETURN_IF_ERROR(pipeline::Validate(options));
+  HAQ_ASSIGN_OR_RETURN(const MappedFile model, MappedFile::Open(arguments.model));
+  HAQ_ASSIGN_OR_RETURN(const auto calibration,
+                       ListImages(arguments.calibration, arguments.labels_file));
+  HAQ_ASSIGN_OR_RETURN(const auto evaluation,
+                       ListImages(arguments.evaluation, arguments.labels_file));
+  const auto opener = [](const data::FolderListing& listing) {
+    return [&listing]() -> Result<std::unique_ptr<data::SampleReader>> {
+      return data::ReadFolder(listing);
+    };
+  };
+  pipeline::Inputs inputs;
+  inputs.model = model.bytes();
+  inputs.open_calibration = opener(calibration);
+  inputs.open_evaluation = opener(evaluation);
+  inputs.calibration_images = CountImages(calibration, options.limit_calibration);
+  inputs.evaluation_images = CountImages(evaluation, options.limit_evaluation);
+  ConsoleListener listener(run.progress(), inputs.evaluation_images);
+  HAQ_ASSIGN_OR_RETURN(const pipeline::Output output,
+                       pipeline::Quantize(options, inputs, listener, CancellationToken()));
+  listener.Finish();
+  HAQ_RETURN_IF_ERROR(WriteFileDurably(arguments.output, output.artifact));
+  return PrintReport(
+      run, output.report_json, arguments.report_file,
+      fmt::format("{}  {}\n", arguments.output, FormatBytes(output.artifact.size())));
+}
+
+Status Evaluate(const Run& run, const EvaluateArguments& arguments) {
+  if (arguments.limit < 0) {
+    return InvalidField("--limit", "is {}, must be 0 (all) or more", arguments.limit);
+  }
+  HAQ_ASSIGN_OR_RETURN(artifact::Model model, artifact::Load(arguments.artifact));
+  HAQ_ASSIGN_OR_RETURN(data::FolderListing listing,
+                       ListImages(arguments.evaluation, arguments.labels_file));
+  ConsoleListener listener(run.progress(), CountImages(listing, arguments.limit));
+  const auto reader = data::ReadFolder(std::move(listing));
+  HAQ_ASSIGN_OR_RETURN(const std::string report,
+                       pipeline::EvaluateArtifact(std::move(model), *reader, arguments.limit,
+                                                  listener, CancellationToken()));
+  listener.Finish();
+  return PrintReport(run, report, arguments.report_file, "");
+}
+
+Status Operators(const Run& run) {
+  const std::vector<std::string> names = import::SupportedTorchScriptOperators();
+  if (run.json) {
+    run.Print(nlohmann::json{{"torchscript", names}}.dump(2) + "\n");
+    return {};
+  }
+  for (const std::string& name : names) run.Print(name + "\n");
+  return {};
+}
+
+std::string DefaultName() {
+  if (const char* name = std::getenv("HAQ_WORKER_NAME"); name != nullptr && *name != '\0') {
+    return name;
+  }
+  char host[256] = "worker";
+  ::gethostname(host, sizeof(host) - 1);
+  return fmt::format("{}-{}", host, ::getpid());
+}
+
+Status ServeUntilSignal(const ServeOptions& options) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("haq-worker"));
+  const TerminationSignals signals;
+  return Serve(options, signals.token());
+}
+
+void AddServe(CLI::App* root, Run* run) {
+  auto options = std::make_shared<ServeOptions>();
+  options->name = DefaultName();
+  std::error_code ignored;
+  options->scratch = std::filesystem::temp_directory_path(ignored);
+  CLI::App* command =
+      root->add_subcommand("serve", "Take one job after another from a server until it is gone");
+  command->add_option("--server", options->server, "HOST:PORT or unix:PATH")->required();
+  command->add_option("--name", options->name, "Name in logs (HAQ_WORKER_NAME; host and pid)")
+      ->type_name("NAME");
+  command->add_option("--scratch", options->scratch, "Where the job's files are kept (TMPDIR)")
+      ->type_name("DIR");
+  command->add_option("--threads", options->threads, "Of the FP32 pass; 0 (default) is every core")
+      ->check(CLI::Range(0, 1024))
+      ->type_name("N");
+  command->callback(
+      [run, options] { run->action = [options] { return ServeUntilSignal(*options); }; });
+}
+
+void AddQuantize(CLI::App* root, Run* run) {
+  auto arguments = std::make_shared<QuantizeArguments>();
+  pipeline::Options& options = arguments->options;
+  CLI::App* command = root->add_subcommand("quantize", "Quantize a model without a server");
+  command->footer(
+      "Example:\n  haq-worker quantize resnet20.pt --input-shape 3,32,32 "
+      "--preprocess cifar.json \\\n      --calibration calibration --evaluation test "
+      "--output resnet20.haq --report report.json\n");
+  command->add_option("MODEL", arguments->model, "TorchScript file")->required();
+  command->add_option("--input-shape", options.input_shape, "One sample's shape, C,H,W")
+      ->delimiter(',')
+      ->required()
+      ->type_name("C,H,W");
+  command
+      ->add_option("--preprocess", arguments->preprocess_file,
+                   "JSON file (docs/preprocessing.md); default: pixels / 255")
+      ->type_name("FILE");
+  command->add_option("--calibration", arguments->calibration, "Folder of images")
+      ->required()
+      ->type_name("DIR");
+  command->add_option("--evaluation", arguments->evaluation, "Folder of images in class folders")
+      ->required()
+      ->type_name("DIR");
+  command
+      ->add_option("--labels", arguments->labels_file,
+                   "Text file: the line (from 0) of a class folder's name is its label")
+      ->type_name("FILE");
+  command->add_option("--classes", arguments->classes_file, "Names of the classes, one a line")
+      ->type_name("FILE");
+  command->add_option("--limit-calibration", options.limit_calibration, "The first N; 0 is all")
+      ->type_name("N");
+  command->add_option("--limit-evaluation", options.limit_evaluation, "The first N; 0 is all")
+      ->type_name("N");
+  command->add_option("--method", options.method, "How ranges are chosen (default minmax)")
+      ->type_name("NAME");
+  command->add_option("--scheme", options.scheme, "hybrid (default), symmetric, asymmetric")
+      ->type_name("NAME");
+  command->add_option("--weights", options.weights, "per_channel (default), per_tensor")
+      ->type_name("NAME");
+  command->add_option("--threads", options.threads, "Of the FP32 pass; 0 (default) is every core")
+      ->type_name("N");
+  command->add_option("--output", arguments->output, "The .haq file to write")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--report", arguments->report_file, "The report (docs/report.md) as a file")
+      ->type_name("FILE");
+  command->add_flag("--json", run->json, "Print the report as JSON on stdout");
+  command->callback(
+      [run, arguments] { run->action = [run, arguments] { return Quantize(*run, *arguments); }; });
+}
+
+void AddEvaluate(CLI::App* root, Run* run) {
+  auto arguments = std::make_shared<EvaluateArguments>();
+  CLI::App* command = root->add_subcommand("evaluate", "Measure the accuracy of a .haq file");
+  command->footer("Example:\n  haq-worker evaluate resnet20.haq --evaluation test --limit 1000\n");
+  command->add_option("ARTIFACT", arguments->artifact, "The .haq file")->required();
+  command->add_option("--evaluation", arguments->evaluation, "Folder of images in class folders")
+      ->required()
+      ->type_name("DIR");
+  command
+      ->add_option("--labels", arguments->labels_file,
+                   "Text file: the line (from 0) of a class folder's name is its label")
+      ->type_name("FILE");
+  command->add_option("--limit", arguments->limit, "The first N images; 0 is all")->type_name("N");
+  command->add_option("--report", arguments->report_file, "The figures as a JSON file")
+      ->type_name("FILE");
+  command->add_flag("--json", run->json, "Print the figures as JSON on stdout");
+  command->callback(
+      [run, arguments] { run->action = [run, arguments] { return Evaluate(*run, *arguments); }; });
+}
+
+void AddOperators(CLI::App* root, Run* run) {
+  CLI::App* command = root->add_subcommand("operators", "List the operators a model may use");
+  command->add_flag("--json", run->json, "Print them as JSON");
+  command->callback([run] { run->action = [run] { return Operators(*run); }; });
+}
+
+}  // namespace
+
+int Main(int argc, const char* const* argv, std::FILE* out, std::FILE* err) {
+  Run run{out, err, false, {}};
+  CLI::App root{"Quantizes networks: for a server (serve), or by itself (quantize, evaluate).",
+                "haq-worker"};
+  root.set_version_flag("--version", "haq-worker " + std::string(kVersion));
+  root.require_subcommand(1);
+  root.footer(std::string(ExitCodeHelp()));
+  AddServe(&root, &run);
+  AddQuantize(&root, &run);
+  AddEvaluate(&root, &run);
+  AddOperators(&root, &run);
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream text, error_text;
+    const int code = root.exit(error, text, error_text);
+    fmt::print(out, "{}", text.str());
+    fmt::print(err, "{}", error_text.str());
+    return code == 0 ? kExitOk : kExitUsage;
+  }
+  const Status status = run.action();
+  std::fflush(out);
+  if (!status.ok()) {
+    fmt::print(err, "haq-worker: {}: {}\n", StatusCodeName(status.code()), status.message());
+  }
+  return ExitCodeOf(status.code());
+}
+
+}  // namespace haq::server::worker

@@ -1,0 +1,179 @@
+#include "server/worker/job.h"
+
+#include <spdlog/spdlog.h>
+
+#include <map>
+#include <new>
+#include <utility>
+
+#include "core/base/file.h"
+#include "core/pipeline/pipeline.h"
+#include "server/worker/reporter.h"
+#include "server/worker/scratch.h"
+
+namespace haq::server::worker {
+namespace {
+
+// Counts the bytes of several transfers as one phase of progress.
+class ByteProgress {
+ public:
+  ByteProgress(Reporter& reporter, std::string phase, int64_t total)
+      : reporter_(reporter), progress_{std::move(phase), 0, total, 0} {}
+  std::function<void(int64_t)> Callback() {
+    return [this](int64_t bytes) {
+      progress_.done += bytes;
+      reporter_.OnProgress(progress_);
+    };
+  }
+
+ private:
+  Reporter& reporter_;
+  pipeline::Progress progress_;
+};
+
+class JobListener : public pipeline::Listener {
+ public:
+  JobListener(Link& link, const proto::Lease& lease, Reporter& reporter)
+      : link_(link), lease_(lease), reporter_(reporter) {}
+  void OnProgress(const pipeline::Progress& progress) override { reporter_.OnProgress(progress); }
+  void OnAccuracy(const pipeline::Accuracy& accuracy) override { reporter_.OnAccuracy(accuracy); }
+  void OnWarning(const std::string& message) override { reporter_.OnLog("warning", message); }
+  Status SaveCheckpoint(std::span<const uint8_t> checkpoint) override {
+    return link_.SaveCheckpoint(lease_, checkpoint);
+  }
+
+ private:
+  Link& link_;
+  const proto::Lease& lease_;
+  Reporter& reporter_;
+};
+
+using Blobs = std::map<std::string, std::filesystem::path>;  // by SHA-256
+
+class Job {
+ public:
+  Job(Link& link, const proto::LeaseJobResponse& leased, const JobOptions& options)
+      : link_(link),
+        leased_(leased),
+        options_(options),
+        reporter_(link, leased.lease(), leased.lease_ms(), cancellation_) {}
+
+  Status Run();
+  void Report(const Status& status, const std::stop_token& stop);
+  const CancellationToken& cancellation() const { return cancellation_; }
+
+ private:
+  Result<Blobs> Download(const std::filesystem::path& folder);
+  Result<pipeline::Output> Quantize(const Blobs& blobs);
+  Status HandIn(const pipeline::Output& output);
+
+  Link& link_;
+  const proto::LeaseJobResponse& leased_;
+  const JobOptions& options_;
+  CancellationToken cancellation_;
+  Reporter reporter_;
+};
+
+Result<Blobs> Job::Download(const std::filesystem::path& folder) {
+  std::map<std::string, proto::BlobRef> wanted{{leased_.model().sha256(), leased_.model()}};
+  for (const auto& shard : leased_.calibration_shards()) wanted[shard.sha256()] = shard;
+  for (const auto& shard : leased_.evaluation_shards()) wanted[shard.sha256()] = shard;
+  int64_t total = 0;
+  for (const auto& [sha256, blob] : wanted) total += blob.size_bytes();
+  ByteProgress progress(reporter_, "download", total);
+  Blobs blobs;
+  for (const auto& [sha256, blob] : wanted) {
+    const std::filesystem::path path = folder / sha256;
+    HAQ_RETURN_IF_ERROR(
+        link_.DownloadBlob(leased_.lease(), blob, path, cancellation_, progress.Callback()));
+    blobs[sha256] = path;
+  }
+  return blobs;
+}
+
+Result<pipeline::Output> Job::Quantize(const Blobs& blobs) {
+  const auto& spec = leased_.spec();
+  pipeline::Options options;
+  // A server that leaves the defaults to the worker sends "".
+  if (!spec.method().empty()) options.method = spec.method();
+  if (!spec.scheme().empty()) options.scheme = spec.scheme();
+  if (!spec.weights().empty()) options.weights = spec.weights();
+  options.input_shape.assign(leased_.input_shape().begin(), leased_.input_shape().end());
+  if (!leased_.preprocess_json().empty()) options.preprocess_json = leased_.preprocess_json();
+  options.class_names.assign(leased_.class_names().begin(), leased_.class_names().end());
+  options.limit_calibration = spec.limit_calibration();
+  options.limit_evaluation = spec.limit_evaluation();
+  options.threads = options_.threads;
+
+  const auto opener = [&blobs](const auto& shards) {
+    std::vector<std::filesystem::path> paths;
+    for (const auto& shard : shards) paths.push_back(blobs.at(shard.sha256()));
+    return [paths]() -> Result<std::unique_ptr<data::SampleReader>> {
+      return data::ReadShards(paths);
+    };
+  };
+  HAQ_ASSIGN_OR_RETURN(const MappedFile model,
+                       MappedFile::Open(blobs.at(leased_.model().sha256())));
+  pipeline::Inputs inputs;
+  inputs.model = model.bytes();
+  inputs.open_calibration = opener(leased_.calibration_shards());
+  inputs.open_evaluation = opener(leased_.evaluation_shards());
+  inputs.checkpoint.assign(leased_.checkpoint().begin(), leased_.checkpoint().end());
+  JobListener listener(link_, leased_.lease(), reporter_);
+  return pipeline::Quantize(options, inputs, listener, cancellation_);
+}
+
+Status Job::HandIn(const pipeline::Output& output) {
+  ByteProgress progress(reporter_, "upload", static_cast<int64_t>(output.artifact.size()));
+  HAQ_ASSIGN_OR_RETURN(const std::string sha256,
+                       link_.WriteArtifact(leased_.lease(), output.artifact, progress.Callback()));
+  HAQ_RETURN_IF_ERROR(reporter_.Flush());
+  // No report may come after the job has ended.
+  reporter_.Stop();
+  HAQ_ASSIGN_OR_RETURN(const std::string name,
+                       link_.CompleteJob(leased_.lease(), sha256, output.report_json));
+  spdlog::info("{}: done, {}", leased_.lease().job(), name);
+  return {};
+}
+
+Status Job::Run() try {
+  HAQ_ASSIGN_OR_RETURN(const auto scratch, ScratchFolder::Make(options_.scratch));
+  HAQ_ASSIGN_OR_RETURN(const Blobs blobs, Download(scratch->path()));
+  HAQ_ASSIGN_OR_RETURN(const pipeline::Output output, Quantize(blobs));
+  return HandIn(output);
+} catch (const std::bad_alloc&) {
+  return ResourceExhausted("the worker ran out of memory");
+}
+
+void Job::Report(const Status& status, const std::stop_token& stop) {
+  const std::string& job = leased_.lease().job();
+  if (status.ok()) return;
+  if (reporter_.lost()) {
+    spdlog::warn("{}: dropped, its lease is lost", job);
+    return;
+  }
+  const bool cancelled = reporter_.cancel_requested();
+  const bool stopped = stop.stop_requested() && !cancelled;
+  // The last progress and the warnings; the reason comes with FailJob in any case.
+  if (const Status flushed = reporter_.Flush(); !flushed.ok()) return;
+  reporter_.Stop();
+  const Status reason = stopped ? Unavailable("the worker was stopped") : status;
+  const bool retry = stopped || status.code() == StatusCode::kUnavailable;
+  spdlog::info("{}: {}", job, reason.ToString());
+  if (const Status told = link_.FailJob(leased_.lease(), reason, retry); !told.ok()) {
+    spdlog::warn("{}: the server did not accept the failure: {}", job, told.ToString());
+  }
+}
+
+}  // namespace
+
+void RunJob(Link& link, const proto::LeaseJobResponse& leased, const JobOptions& options,
+            const std::stop_token& stop) {
+  spdlog::info("{}: attempt {}{}", leased.lease().job(), leased.attempt(),
+               leased.checkpoint().empty() ? "" : ", from a checkpoint");
+  Job job(link, leased, options);
+  const std::stop_callback cancel(stop, [&job] { job.cancellation().Cancel(); });
+  job.Report(job.Run(), stop);
+}
+
+}  // namespace haq::server::worker
