@@ -123,23 +123,29 @@ int32_t ModelBuilder::Mul(int32_t a, int32_t b) {
 }
 
 int32_t ModelBuilder::Table(int32_t input) {
-  const int32_t output = AddTensor(tensor(input).shape, 0.04f, 30);
+  return AddTable(input, AddTensor(tensor(input).shape, 0.04f, 30));
+}
+
+int32_t ModelBuilder::AddTable(int32_t input, int32_t output) {
   artifact::Table table;
   for (uint8_t& level : table.table) level = static_cast<uint8_t>(Random(0, 255));
   return AddLayer(table, {input}, output);
 }
 
-int32_t ModelBuilder::Concat(const std::vector<int32_t>& inputs, int32_t axis) {
-  std::vector<int32_t> shape = tensor(inputs[0]).shape;
+int32_t ModelBuilder::Concat(std::vector<int32_t> inputs, int32_t axis) {
+  const Tensor first = tensor(inputs[0]);
+  std::vector<int32_t> shape = first.shape;
   shape[axis] = 0;
-  for (const int32_t input : inputs) shape[axis] += tensor(input).shape[axis];
-  const int32_t output = AddLike(inputs[0], shape);
-  for (const int32_t input : inputs) {
-    // A changed scale is a changed meaning of the same bytes, which is all the same to a test.
-    model_.tensors[input].scale = tensor(output).scale;
-    model_.tensors[input].zero_point = tensor(output).zero_point;
+  for (int32_t& input : inputs) {
+    shape[axis] += tensor(input).shape[axis];
+    if (tensor(input).scale == first.scale && tensor(input).zero_point == first.zero_point) {
+      continue;
+    }
+    const int32_t like = AddTensor(tensor(input).shape, first.scale, first.zero_point);
+    input = AddTable(input, like);
   }
-  return AddLayer(artifact::Concat{axis}, inputs, output);
+  const int32_t output = AddTensor(shape, first.scale, first.zero_point);
+  return AddLayer(artifact::Concat{axis}, std::move(inputs), output);
 }
 
 int32_t ModelBuilder::MaxPool(int32_t input, int32_t kernel, int32_t stride, int32_t padding) {

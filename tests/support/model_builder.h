@@ -29,7 +29,8 @@ class ModelBuilder {
   int32_t Add(int32_t a, int32_t b);
   int32_t Mul(int32_t a, int32_t b);
   int32_t Table(int32_t input);
-  int32_t Concat(const std::vector<int32_t>& inputs, int32_t axis);
+  // Inputs with another scale than the first one's go through a table.
+  int32_t Concat(std::vector<int32_t> inputs, int32_t axis);
   int32_t MaxPool(int32_t input, int32_t kernel, int32_t stride, int32_t padding);
   // Windows cut at the edge, divided by their own count (`by_count`) or by kernel^2.
   int32_t AvgPool(int32_t input, int32_t kernel, int32_t stride, int32_t padding, bool by_count);
@@ -46,6 +47,7 @@ class ModelBuilder {
 
  private:
   int32_t AddTensor(std::vector<int32_t> shape, float scale, int32_t zero_point);
+  int32_t AddTable(int32_t input, int32_t output);
   int32_t AddLike(int32_t input, std::vector<int32_t> shape);
   int32_t AddLayer(artifact::Op op, std::vector<int32_t> inputs, int32_t output);
   // Weights of `channels` dot products of `depth`, with their requantization for that output.

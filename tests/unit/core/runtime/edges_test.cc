@@ -1,0 +1,109 @@
+#include "core/runtime/edges.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+
+#include "tests/support/seed.h"
+
+namespace haq::runtime {
+namespace {
+
+artifact::Tensor MakeTensor(std::vector<int32_t> shape, float scale, int32_t zero_point) {
+  artifact::Tensor tensor;
+  tensor.shape = std::move(shape);
+  tensor.scale = scale;
+  tensor.zero_point = zero_point;
+  return tensor;
+}
+
+uint8_t QuantizeOne(float x, float scale, int32_t zero_point) {
+  uint8_t q = 0;
+  QuantizeSample(MakeTensor({1}, scale, zero_point), {&x, 1}, {&q, 1});
+  return q;
+}
+
+TEST(Quantize, RoundsHalfToEven) {
+  EXPECT_EQ(QuantizeOne(0.5f, 1, 100), 100);
+  EXPECT_EQ(QuantizeOne(1.5f, 1, 100), 102);
+  EXPECT_EQ(QuantizeOne(2.5f, 1, 100), 102);
+  EXPECT_EQ(QuantizeOne(-0.5f, 1, 100), 100);
+  EXPECT_EQ(QuantizeOne(-1.5f, 1, 100), 98);
+  EXPECT_EQ(QuantizeOne(std::nextafter(0.5f, 1.0f), 1, 100), 101);
+}
+
+TEST(Quantize, SpecialValues) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const int zero : {0, 7, 255}) {
+    for (const float scale : {1e-30f, 0.1f, 1e30f}) {
+      EXPECT_EQ(QuantizeOne(std::nanf(""), scale, zero), zero);
+      EXPECT_EQ(QuantizeOne(-std::nanf(""), scale, zero), zero);
+      EXPECT_EQ(QuantizeOne(kInfinity, scale, zero), 255);
+      EXPECT_EQ(QuantizeOne(-kInfinity, scale, zero), 0);
+      EXPECT_EQ(QuantizeOne(0, scale, zero), zero);
+      EXPECT_EQ(QuantizeOne(-0.0f, scale, zero), zero);
+    }
+    EXPECT_EQ(QuantizeOne(1e38f, 1e-3f, zero), 255);
+    EXPECT_EQ(QuantizeOne(-1e38f, 1e-3f, zero), 0);
+    EXPECT_EQ(QuantizeOne(std::numeric_limits<float>::denorm_min(), 1, zero), zero);
+  }
+}
+
+TEST(Quantize, IsTheFormula) {
+  std::mt19937_64 random(test::Seed());
+  std::uniform_real_distribution<float> value(-300, 300), scales(0.01f, 2);
+  for (int i = 0; i < 200000; ++i) {
+    const float x = value(random), scale = scales(random);
+    const int zero = static_cast<int>(random() % 256);
+    const float expected = std::clamp(std::nearbyint(x / scale) + zero, 0.0f, 255.0f);
+    ASSERT_EQ(QuantizeOne(x, scale, zero), expected) << x << " " << scale << " " << zero;
+  }
+}
+
+TEST(Edges, ImagesChangeTheirOrder) {
+  const artifact::Tensor tensor = MakeTensor({2, 3, 4}, 0.5f, 10);  // H, W, C
+  std::vector<float> real(24), back(24);
+  for (int c = 0; c < 4; ++c) {
+    for (int h = 0; h < 2; ++h) {
+      for (int w = 0; w < 3; ++w) {
+        real[(c * 2 + h) * 3 + w] = static_cast<float>(100 * h + 10 * w + c) / 2;
+      }
+    }
+  }
+  std::vector<uint8_t> stored(24);
+  QuantizeSample(tensor, real, stored);
+  for (int h = 0; h < 2; ++h) {
+    for (int w = 0; w < 3; ++w) {
+      for (int c = 0; c < 4; ++c) {
+        EXPECT_EQ(stored[(h * 3 + w) * 4 + c], 10 + 100 * h + 10 * w + c);
+      }
+    }
+  }
+  DequantizeSample(tensor, stored, back);
+  EXPECT_EQ(back, real);
+}
+
+TEST(Edges, OtherRanksKeepTheirOrder) {
+  const artifact::Tensor tensor = MakeTensor({2, 3}, 1, 5);
+  const std::vector<float> real = {0, 1, 2, 3, 4, 5};
+  std::vector<uint8_t> stored(6);
+  QuantizeSample(tensor, real, stored);
+  EXPECT_EQ(stored, (std::vector<uint8_t>{5, 6, 7, 8, 9, 10}));
+}
+
+TEST(Edges, SixteenBitsAreDequantized) {
+  artifact::Tensor tensor = MakeTensor({3}, 1.0f / 65535, 0);
+  tensor.type = artifact::DataType::kUint16;
+  const uint16_t levels[3] = {0, 300, 65535};
+  std::vector<uint8_t> stored(6);
+  std::memcpy(stored.data(), levels, 6);
+  std::vector<float> real(3);
+  DequantizeSample(tensor, stored, real);
+  EXPECT_EQ(real, (std::vector<float>{0, 300.0f * (1.0f / 65535), 65535.0f * (1.0f / 65535)}));
+}
+
+}  // namespace
+}  // namespace haq::runtime
