@@ -38,11 +38,11 @@ Result<int> Pull(App* app, const std::string& name, const std::string& file) {
   v1::Artifact artifact;
   {
     ProgressBar bar(app->progress_stream());
-    HAQ_ASSIGN_OR_RETURN(
-        artifact, app->client().DownloadArtifact(FullName("models", name), file,
-                                                 [&bar](int64_t done, int64_t total) {
-                                                   bar.Update("download", done, total, 0, "bytes");
-                                                 }));
+    HAQ_ASSIGN_OR_RETURN(artifact,
+                         app->client().DownloadArtifact(
+                             FullName("models", name), file, [&bar](int64_t done, int64_t total) {
+                               bar.Update("download", done, total, 0, Unit::kBytes);
+                             }));
   }
   if (app->json()) {
     auto document = ToJson(artifact);

@@ -65,7 +65,7 @@ Status Upload(App* app, const std::vector<data::ShardInfo>& shards, v1::Dataset*
   ProgressBar bar(app->progress_stream());
   for (const auto& shard : shards) {
     const auto report = [&](int64_t done, int64_t) {
-      bar.Update("upload", before + done, total, 0, "bytes");
+      bar.Update("upload", before + done, total, 0, Unit::kBytes);
     };
     HAQ_ASSIGN_OR_RETURN(const std::string sha256, app->client().UploadFile(shard.path, report));
     dataset->add_shards()->set_sha256(sha256);

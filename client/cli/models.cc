@@ -59,7 +59,7 @@ Result<int> Push(App* app, const PushOptions& options) {
     ProgressBar bar(app->progress_stream());
     HAQ_ASSIGN_OR_RETURN(*model.mutable_sha256(),
                          app->client().UploadFile(options.file, [&bar](int64_t done, int64_t all) {
-                           bar.Update("upload", done, all, 0, "bytes");
+                           bar.Update("upload", done, all, 0, Unit::kBytes);
                          }));
   }
   HAQ_ASSIGN_OR_RETURN(model, app->client().CreateModel(ShortName(options.id), model));

@@ -43,7 +43,7 @@ void WatchView::Show(const v1::JobEvent& event) {
       break;
     case v1::JobEvent::kProgress:
       bar_.Update(event.progress().phase(), event.progress().done(), event.progress().total(),
-                  event.progress().images_per_second(), "images");
+                  event.progress().images_per_second(), UnitOfPhase(event.progress().phase()));
       break;
     case v1::JobEvent::kAccuracy:
       bar_.Note(Describe(event.accuracy()));

@@ -32,7 +32,7 @@ ProgressBar::ProgressBar(std::FILE* out, bool terminal, int columns)
 ProgressBar::~ProgressBar() { Finish(); }
 
 void ProgressBar::Update(std::string_view phase, int64_t done, int64_t total, double rate,
-                         std::string_view unit) {
+                         Unit unit) {
   if (out_ == nullptr) return;
   const bool first = phase != phase_;
   if (first) {
@@ -46,11 +46,16 @@ void ProgressBar::Update(std::string_view phase, int64_t done, int64_t total, do
   rate_ = rate;
   unit_ = unit;
   dirty_ = true;
-  const bool last = total_ > 0 && done_ >= total_;
-  if (!terminal_) {
-    PrintPlain(first, last);
-  } else if (first || last || Clock::now() - drawn_at_ >= kRedrawInterval) {
-    Draw();
+  if (terminal_) {
+    if (first || done_ == total_ || Clock::now() - drawn_at_ >= kRedrawInterval) Draw();
+    return;
+  }
+  // The end of a phase waits for the next one or for Finish: a note may still come.
+  const int64_t tenth = total_ > 0 ? done_ * 10 / total_ : 0;
+  const bool due = tenth != printed_tenth_ && Clock::now() - drawn_at_ >= kLineInterval;
+  if (first || (due && done_ != total_)) {
+    printed_tenth_ = tenth;
+    PrintPlain();
   }
 }
 
@@ -81,7 +86,7 @@ void ProgressBar::Finish() {
     if (on_line_) std::fputc('\n', out_);
     on_line_ = false;
   } else if (dirty_) {
-    PrintPlain(true, true);
+    PrintPlain();
   }
   std::fflush(out_);
   phase_.clear();
@@ -94,9 +99,9 @@ std::string ProgressBar::Text() const {
   double fraction = 0;
   if (total_ > 0) {
     fraction = std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
-    text += fmt::format(" {:3.0f} %  {}/{} {}", fraction * 100, done_, total_, unit_);
+    text += fmt::format(" {:3.0f} %", fraction * 100) + Amount();
   } else if (done_ > 0) {
-    text += fmt::format(" {} {}", done_, unit_);
+    text += Amount();
   }
   if (rate_ > 0) text += fmt::format("  {:.0f}/s", rate_);
   if (!note_.empty()) text += "  " + note_;
@@ -106,8 +111,8 @@ std::string ProgressBar::Text() const {
   const int left = columns_ - 1 - static_cast<int>(phase.size() + text.size()) - 3;
   const int bar = std::clamp(left, kLeastBarColumns, kMostBarColumns);
   const int filled = static_cast<int>(fraction * bar);
-  return fmt::format("{} [{}{}]{}", phase, std::string(filled, '#'),
-                     std::string(bar - filled, '.'), text);
+  return fmt::format("{} [{}{}]{}", phase, std::string(filled, '#'), std::string(bar - filled, '.'),
+                     text);
 }
 
 void ProgressBar::Draw() {
@@ -121,19 +126,32 @@ void ProgressBar::Draw() {
   drawn_at_ = Clock::now();
 }
 
-void ProgressBar::PrintPlain(bool first, bool last) {
-  const int64_t tenth = total_ > 0 ? done_ * 10 / total_ : 0;
-  if (tenth >= 10 && printed_tenth_ >= 10) {
-    dirty_ = false;
-    return;
-  }
-  const bool due = tenth != printed_tenth_ && Clock::now() - drawn_at_ >= kLineInterval;
-  if (!first && !last && !due) return;
-  printed_tenth_ = tenth;
+void ProgressBar::PrintPlain() {
   drawn_at_ = Clock::now();
   dirty_ = false;
   std::fprintf(out_, "%s\n", Text().c_str());
   std::fflush(out_);
+}
+
+// "12/100 images", "1.5 MiB/3.0 MiB", and nothing for steps.
+std::string ProgressBar::Amount() const {
+  switch (unit_) {
+    case Unit::kImages:
+      return total_ > 0 ? fmt::format("  {}/{} images", done_, total_)
+                        : fmt::format("  {} images", done_);
+    case Unit::kBytes:
+      return total_ > 0 ? fmt::format("  {}/{}", FormatBytes(done_), FormatBytes(total_))
+                        : "  " + FormatBytes(done_);
+    case Unit::kSteps:
+      return "";
+  }
+  return "";
+}
+
+Unit UnitOfPhase(std::string_view phase) {
+  if (phase == "upload" || phase == "download") return Unit::kBytes;
+  if (phase == "import" || phase == "lower") return Unit::kSteps;
+  return Unit::kImages;
 }
 
 std::string FormatBytes(uint64_t bytes) {

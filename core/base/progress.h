@@ -9,10 +9,17 @@
 
 namespace haq {
 
+// What is counted; steps are not shown.
+enum class Unit { kImages, kBytes, kSteps };
+
+// The unit of the pipeline's phases: "upload" and "download" move bytes, "import" and "lower" are
+// steps, all others go over images.
+Unit UnitOfPhase(std::string_view phase);
+
 // Not thread-safe. On a terminal one line is redrawn at most ten times a second; elsewhere a line
-// is printed when a phase begins, when it ends, and in between at each tenth of it but at most one
-// every two seconds. Everything goes to one stream, stderr in the programs, so that stdout stays
-// clean.
+// is printed when a phase begins, when the next one begins or Finish() is called, and in between at
+// each tenth of it but at most one every two seconds. Everything goes to one stream, stderr in the
+// programs, so that stdout stays clean.
 class ProgressBar {
  public:
   // `out` outlives the bar. A null `out` prints nothing.
@@ -22,9 +29,9 @@ class ProgressBar {
   ProgressBar& operator=(const ProgressBar&) = delete;
   ~ProgressBar();  // Finish()
 
-  // `total` 0: unknown. `rate` in `unit` per second, 0 is not shown.
+  // `total` 0: unknown. `rate` per second, 0 is not shown.
   void Update(std::string_view phase, int64_t done, int64_t total, double rate = 0,
-              std::string_view unit = "images");
+              Unit unit = Unit::kImages);
   // What stands behind the bar from now on, such as running accuracies.
   void Note(std::string note);
   // A line of its own, above the bar.
@@ -37,12 +44,14 @@ class ProgressBar {
 
   std::string Text() const;
   void Draw();
-  void PrintPlain(bool first, bool last);
+  void PrintPlain();
+  std::string Amount() const;
 
   std::FILE* out_;
   bool terminal_;
   int columns_;
-  std::string phase_, unit_, note_;
+  std::string phase_, note_;
+  Unit unit_ = Unit::kImages;
   int64_t done_ = 0, total_ = 0;
   double rate_ = 0;
   bool dirty_ = false;    // an update was not drawn

@@ -24,7 +24,8 @@ std::string Percent(const json& value) {
 void ConsoleListener::OnProgress(const pipeline::Progress& progress) {
   const int64_t total =
       progress.total == 0 && progress.phase == "evaluate" ? evaluation_images_ : progress.total;
-  bar_.Update(progress.phase, progress.done, total, progress.images_per_second);
+  bar_.Update(progress.phase, progress.done, total, progress.images_per_second,
+              UnitOfPhase(progress.phase));
 }
 
 void ConsoleListener::OnAccuracy(const pipeline::Accuracy& accuracy) {

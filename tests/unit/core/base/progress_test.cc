@@ -40,7 +40,6 @@ TEST(ProgressBarTest, PlainLinesHaveNoControlCharacters) {
     ProgressBar bar(capture.file(), /*terminal=*/false);
     for (int i = 0; i <= 1000; ++i) bar.Update("calibrate", i, 1000, 500);
     bar.Update("calibrate", 1000, 1000, 500);
-    bar.Note("INT8 top-1 90.0 %");
     bar.Update("evaluate", 5, 10);
   }
   const std::string text = capture.text();
@@ -57,8 +56,8 @@ TEST(ProgressBarTest, PlainLinesShowTheNoteAtTheEnd) {
   {
     ProgressBar bar(capture.file(), false);
     bar.Update("evaluate", 0, 10);
-    bar.Note("INT8 90.0 %");
     bar.Update("evaluate", 10, 10);
+    bar.Note("INT8 90.0 %");
   }
   EXPECT_EQ(capture.text(),
             "evaluate    0 %  0/10 images\nevaluate  100 %  10/10 images  INT8 90.0 %\n");
@@ -79,7 +78,20 @@ TEST(ProgressBarTest, UnknownTotalShowsTheCount) {
   Capture capture;
   ProgressBar bar(capture.file(), false);
   bar.Update("pack", 7, 0);
-  EXPECT_EQ(capture.text(), "pack      7 images\n");
+  EXPECT_EQ(capture.text(), "pack       7 images\n");
+}
+
+TEST(ProgressBarTest, BytesAreReadableAndStepsAreNotCounted) {
+  Capture capture;
+  {
+    ProgressBar bar(capture.file(), false);
+    bar.Update("upload", 1536, 4096, 0, Unit::kBytes);
+    bar.Update("lower", 0, 1, 0, Unit::kSteps);
+  }
+  EXPECT_EQ(capture.text(), "upload     38 %  1.5 KiB/4.0 KiB\nlower       0 %\n");
+  EXPECT_EQ(UnitOfPhase("download"), Unit::kBytes);
+  EXPECT_EQ(UnitOfPhase("import"), Unit::kSteps);
+  EXPECT_EQ(UnitOfPhase("evaluate"), Unit::kImages);
 }
 
 TEST(ProgressBarTest, WithoutStreamNothingHappens) {
