@@ -43,6 +43,8 @@ const artifact::Model& LoadedModel::model() const { return impl_->model; }
 int64_t LoadedModel::input_elements() const { return impl_->input().ElementCount(); }
 int64_t LoadedModel::output_elements() const { return impl_->output().ElementCount(); }
 
+std::string_view LoadedModel::kernel_path() const { return kernels::ActiveKernels().name; }
+
 size_t LoadedModel::ArenaBytes(int64_t batch) const {
   size_t bytes = 0;
   if (batch < 0 ||

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "core/artifact/model.h"
 #include "core/base/status.h"
@@ -26,6 +27,8 @@ class LoadedModel {
   int64_t output_elements() const;
   // Bytes of the arena of a session for that batch.
   size_t ArenaBytes(int64_t batch) const;
+  // Name of the kernels that it was prepared for: "ref", "avx2", ...
+  std::string_view kernel_path() const;
 
   struct Impl;  // of the sources of this folder alone
   const Impl& impl() const { return *impl_; }

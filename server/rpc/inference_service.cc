@@ -184,6 +184,7 @@ void Describe(const serving::ServedModel& model, const serving::Settings& settin
   properties["preprocess"] = model.preprocess().ToJson();
   properties["class_names"] = std::to_string(model.model().class_names.size());
   properties["artifact_sha256"] = model.sha256();
+  properties["kernels"] = std::string(model.loaded().kernel_path());
   properties["max_batch"] = std::to_string(settings.max_batch);
 }
 

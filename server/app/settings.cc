@@ -1,0 +1,172 @@
+#include "server/app/settings.h"
+
+#include <arpa/inet.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+
+#include "core/base/exit_code.h"
+#include "core/base/version.h"
+
+namespace haq::server::app {
+namespace {
+
+// "--max-batch" -> "HAQ_MAX_BATCH": every flag has its variable.
+std::string VariableOf(std::string flag) {
+  std::replace(flag.begin(), flag.end(), '-', '_');
+  std::transform(flag.begin(), flag.end(), flag.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return "HAQ" + flag.substr(1);
+}
+
+class Flags {
+ public:
+  explicit Flags(CLI::App& app) : app_(app) {}
+
+  template <typename T>
+  CLI::Option* Add(const std::string& flag, T& value, const std::string& help) {
+    return app_.add_option(flag, value, help)
+        ->envname(VariableOf(flag))
+        ->capture_default_str()
+        ->group(group_);
+  }
+  template <typename T>
+  void AddNumber(const std::string& flag, T& value, const std::string& help, int64_t low,
+                 int64_t high) {
+    Add(flag, value, help)->check(CLI::Range(low, high));
+  }
+  void AddSwitch(const std::string& flag, bool& value, const std::string& help) {
+    app_.add_flag(flag, value, help)->envname(VariableOf(flag))->group(group_);
+  }
+  void SetGroup(const std::string& group) { group_ = group; }
+
+ private:
+  CLI::App& app_;
+  std::string group_;
+};
+
+constexpr int64_t kMany = int64_t{1} << 40;
+constexpr int64_t kDay = 86'400'000;
+
+// The protocol's messages cannot be larger than this, whatever the setting.
+constexpr int64_t kMaxMessage = (int64_t{1} << 31) - 1;
+
+std::string CheckAddress(const std::string& text) {
+  in6_addr address{};
+  if (inet_pton(AF_INET, text.c_str(), &address) == 1 ||
+      inet_pton(AF_INET6, text.c_str(), &address) == 1) {
+    return {};
+  }
+  return "'" + text + "' is not a literal IPv4 or IPv6 address (127.0.0.1, ::1, 0.0.0.0)";
+}
+
+void AddNetwork(Flags& flags, Settings& s) {
+  flags.SetGroup("Network");
+  flags.Add("--listen", s.listen, "Address of all three ports")->check(CheckAddress);
+  flags.AddNumber("--http-port", s.http_port, "HTTP; 0 is a free one", 0, 65535);
+  flags.AddNumber("--grpc-port", s.grpc_port, "gRPC; 0 is a free one", 0, 65535);
+  flags.AddNumber("--metrics-port", s.metrics_port, "Prometheus metrics; 0 is a free one", 0,
+                  65535);
+  flags.AddNumber("--max-message-bytes", s.max_message_bytes, "Largest gRPC request or answer",
+                  1 << 16, kMaxMessage);
+  flags.AddNumber("--http-threads", s.http_threads, "Threads of the HTTP port", 1, 64);
+  flags.AddNumber("--max-http-connections", s.max_http_connections,
+                  "Open connections, for the HTTP and the metrics port each", 1, 100'000);
+  flags.AddNumber("--max-http-header-bytes", s.max_http_header_bytes, "Header of an HTTP request",
+                  256, 1 << 20);
+  flags.AddNumber("--http-timeout-ms", s.http_timeout_ms,
+                  "Time for an HTTP request's header to arrive, and of an idle connection", 10,
+                  kDay);
+}
+
+void AddServing(Flags& flags, Settings& s) {
+  flags.SetGroup("Serving");
+  flags.AddNumber("--threads", s.serving.threads,
+                  "Threads that run networks and decode images; 0 is one per core", 0, 1024);
+  flags.AddNumber("--sessions-per-model", s.serving.sessions_per_model,
+                  "Requests of one model that run at a time; 0 is as many as threads", 0, 1024);
+  flags.AddNumber("--max-batch", s.serving.max_batch, "Images (samples) of one request", 1, 65536);
+  flags.AddNumber("--session-batch", s.serving.session_batch,
+                  "Samples that run at a time; larger batches run in pieces", 1, 65536);
+  flags.AddNumber("--max-arena-bytes", s.serving.max_arena_bytes,
+                  "Memory for the tensors of a running request", 1 << 10, kMany);
+  flags.AddNumber("--max-queue", s.serving.max_queue, "Requests that wait for a thread", 1,
+                  1'000'000);
+  flags.AddNumber("--max-queue-bytes", s.serving.max_queue_bytes, "Bytes of the requests that wait",
+                  1, kMany);
+  flags.AddNumber("--max-image-bytes", s.serving.max_image_bytes, "One encoded image in a request",
+                  1, kMaxMessage);
+  flags.AddNumber("--max-image-pixels", s.serving.max_image_pixels, "One image in a request", 1,
+                  int64_t{1} << 32);
+}
+
+void AddJobs(Flags& flags, Settings& s) {
+  flags.SetGroup("Jobs and uploads");
+  flags.AddNumber("--workers", s.workers, "Worker processes to keep running; 0 is none", 0, 256);
+  flags.Add("--worker-binary", s.worker_binary, "Default: haq-worker beside haq-server");
+  flags.AddNumber("--lease-ms", s.jobs.lease_ms,
+                  "A worker that is silent for so long has lost its job", 1000, kDay);
+  flags.AddNumber("--max-attempts", s.jobs.max_attempts,
+                  "Attempts of a job whose worker disappears", 1, 100);
+  flags.AddNumber("--max-queued-jobs", s.jobs.max_queued, "Jobs that wait", 1, 1'000'000);
+  flags.AddNumber("--max-model-bytes", s.api.max_model_bytes, "A submitted model", 1, kMany);
+  flags.AddNumber("--max-artifact-bytes", s.api.max_artifact_bytes, "A quantized model", 1, kMany);
+  flags.AddNumber("--max-models", s.api.max_models, "Models", 1, 10'000'000);
+  flags.AddNumber("--max-datasets", s.api.max_datasets, "Datasets", 1, 10'000'000);
+  flags.AddNumber("--max-shards-per-dataset", s.api.max_shards_per_dataset, "Shards of a dataset",
+                  1, 10'000'000);
+}
+
+void AddProgram(Flags& flags, Settings& s) {
+  flags.SetGroup("Program");
+  flags.Add("--data-dir", s.data_dir, "Folder that holds everything the server keeps");
+  flags.AddNumber("--stop-timeout-ms", s.stop_timeout_ms,
+                  "How long requests under way may finish when the server stops", 0, kDay);
+  flags.Add("--log-level", s.log_level, "Least level that is logged, to stderr")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}));
+  flags.AddSwitch("--log-json", s.log_json, "Log one JSON object a line");
+}
+
+std::string Footer() {
+  return "Every flag has an environment variable: --max-batch is HAQ_MAX_BATCH; the flag wins.\n"
+         "SIGTERM and SIGINT stop the server after the requests under way; a second one ends it at "
+         "once.\n\n" +
+         std::string(ExitCodeHelp()) + "\nhaq-server ends with 0 when it was asked to stop.\n";
+}
+
+}  // namespace
+
+ParsedSettings ParseSettings(int argc, const char* const* argv) {
+  Settings settings;
+  CLI::App app("Keeps models, datasets and calibration jobs, and serves quantized models.",
+               "haq-server");
+  app.set_version_flag("--version", std::string(kVersion));
+  app.footer(Footer());
+  Flags flags(app);
+  AddProgram(flags, settings);
+  AddNetwork(flags, settings);
+  AddJobs(flags, settings);
+  AddServing(flags, settings);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return {std::nullopt, code == 0 ? kExitOk : kExitUsage};
+  }
+  return {std::move(settings), kExitOk};
+}
+
+bool IsBeyondLoopback(const std::string& listen) {
+  in_addr v4{};
+  if (inet_pton(AF_INET, listen.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 != 127;
+  in6_addr v6{};
+  return inet_pton(AF_INET6, listen.c_str(), &v6) != 1 || !IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+std::string HostPort(const std::string& host, int port) {
+  const bool bracket = host.find(':') != std::string::npos;
+  return (bracket ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+}  // namespace haq::server::app
