@@ -1,9 +1,54 @@
+#include <ATen/core/dispatch/Dispatcher.h>
+
 #include "core/float_exec/kernels.h"
 
 namespace haq::float_exec {
 
-Kernel MakeConvolution(const ir::Conv2d& op) {
-  // Channels last: oneDNN works on it without reordering activations between layers.
+namespace {
+
+// A convolution on channels-last activations whose weights are in oneDNN's own layout: reordering
+// them at every call costs up to half of a layer's time at batch 1.
+class PackedConvolution {
+ public:
+  // False when this LibTorch was built without oneDNN.
+  static bool IsAvailable() { return Prepack().has_value() && RunOperator().has_value(); }
+
+  PackedConvolution(const at::Tensor& weight, const at::Tensor& bias,
+                    const std::array<int64_t, 2>& stride, const std::array<int64_t, 2>& padding,
+                    const std::array<int64_t, 2>& dilation, int64_t groups,
+                    const std::vector<int64_t>& input_shape) {
+    c10::optional<at::Tensor> optional_bias;
+    if (bias.defined()) optional_bias = bias;
+    torch::jit::Stack stack{weight,   optional_bias, stride,      padding,
+                            dilation, groups,        input_shape, "none"};
+    Prepack()->callBoxed(&stack);
+    context_ = stack[0];
+  }
+
+  at::Tensor Run(const at::Tensor& x) const {
+    torch::jit::Stack stack{x, context_};
+    RunOperator()->callBoxed(&stack);
+    return stack[0].toTensor();
+  }
+
+ private:
+  static const c10::optional<c10::OperatorHandle>& Prepack() {
+    static const auto kHandle =
+        c10::Dispatcher::singleton().findSchema({"mkldnn_prepacked::conv2d_prepack", ""});
+    return kHandle;
+  }
+  static const c10::optional<c10::OperatorHandle>& RunOperator() {
+    static const auto kHandle =
+        c10::Dispatcher::singleton().findSchema({"mkldnn_prepacked::conv2d_run", ""});
+    return kHandle;
+  }
+
+  c10::IValue context_;
+};
+
+}  // namespace
+
+Kernel MakeConvolution(const ir::Conv2d& op, const ir::Shape& input) {
   const at::Tensor weight =
       ToTensor(op.weight.data, op.weight.shape).contiguous(at::MemoryFormat::ChannelsLast);
   at::Tensor bias;
@@ -14,11 +59,21 @@ Kernel MakeConvolution(const ir::Conv2d& op) {
   const std::array<int64_t, 4> extra{p.left - padding[1], p.right - padding[1], p.top - padding[0],
                                      p.bottom - padding[0]};
   const bool one_sided = extra != std::array<int64_t, 4>{};
-  return [weight, bias, padding, extra, one_sided, stride = op.stride, dilation = op.dilation,
-          groups = op.groups](const std::vector<at::Tensor>& inputs, bool) {
-    const at::Tensor x = one_sided ? at::constant_pad_nd(inputs[0], extra) : inputs[0];
-    return at::mkldnn_convolution(x.contiguous(at::MemoryFormat::ChannelsLast), weight, bias,
-                                  padding, stride, dilation, groups);
+  const auto prepare = [extra, one_sided](const at::Tensor& x) {
+    return (one_sided ? at::constant_pad_nd(x, extra) : x)
+        .contiguous(at::MemoryFormat::ChannelsLast);
+  };
+  if (!PackedConvolution::IsAvailable()) {
+    return [=, stride = op.stride, dilation = op.dilation, groups = op.groups](
+               const std::vector<at::Tensor>& inputs, bool) {
+      return at::conv2d(prepare(inputs[0]), weight, bias, stride, padding, dilation, groups);
+    };
+  }
+  const std::vector<int64_t> padded{1, input[1], input[2] + extra[2] + extra[3],
+                                    input[3] + extra[0] + extra[1]};
+  const PackedConvolution packed(weight, bias, op.stride, padding, op.dilation, op.groups, padded);
+  return [prepare, packed](const std::vector<at::Tensor>& inputs, bool) {
+    return packed.Run(prepare(inputs[0]));
   };
 }
 

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/float_exec/kernels.h"
+#include "core/float_exec/plain_layout.h"
 
 namespace haq::float_exec {
 
@@ -83,7 +84,7 @@ void Executor::Impl::RunStep(const Step& step) {
 }
 
 void Executor::Impl::Tell(const Observer& observe, ir::ValueId value, const at::Tensor& tensor) {
-  const at::Tensor plain = tensor.contiguous();
+  const at::Tensor plain = PlainLayout(tensor);
   observe(value, {plain.data_ptr<float>(), static_cast<size_t>(plain.numel())});
 }
 
@@ -130,7 +131,7 @@ Status Executor::Run(int64_t n, std::span<const float> input, std::span<float> o
       const ir::ValueId made = impl.steps[i].output;
       if (observe) Impl::Tell(observe, made, impl.values[made]);
     }
-    const at::Tensor result = impl.values[graph.output].contiguous();
+    const at::Tensor result = PlainLayout(impl.values[graph.output]);
     std::memcpy(output.data(), result.data_ptr<float>(), output.size_bytes());
     impl.values.clear();
     return {};

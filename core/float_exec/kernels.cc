@@ -23,7 +23,7 @@ struct Maker {
   const ir::Shape& input;
   const ir::Shape& output;
 
-  Kernel operator()(const ir::Conv2d& op) const { return MakeConvolution(op); }
+  Kernel operator()(const ir::Conv2d& op) const { return MakeConvolution(op, input); }
 
   Kernel operator()(const ir::Linear& op) const {
     const at::Tensor weight = ToTensor(op.weight.data, op.weight.shape);

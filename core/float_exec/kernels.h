@@ -20,7 +20,7 @@ using Kernel = std::function<at::Tensor(const std::vector<at::Tensor>& inputs, b
 Kernel MakeKernel(const ir::Op& op, const ir::Shape& input, const ir::Shape& output);
 
 // The families that have a file of their own.
-Kernel MakeConvolution(const ir::Conv2d& op);
+Kernel MakeConvolution(const ir::Conv2d& op, const ir::Shape& input);
 Kernel MakeMaxPool(const ir::MaxPool2d& op, const ir::Shape& input, const ir::Shape& output);
 Kernel MakeAvgPool(const ir::AvgPool2d& op, const ir::Shape& input);
 
