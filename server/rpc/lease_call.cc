@@ -61,14 +61,9 @@ void LeaseReactor::Try() {
     auto leased = CatchAll([&] { return service_.workers().Lease(request_, local_); });
     if (!leased.ok()) return Finish(ToGrpc(leased.status()));
     if (leased->has_lease()) {
-      bool cancelled;
       {
         const std::lock_guard lock(mutex_);
-        cancelled = cancelled_;
-      }
-      if (cancelled) {
-        service_.workers().GiveBack(*leased);
-        return Finish(ToGrpc(Cancelled("the worker went away")));
+        *granted_.mutable_lease() = leased->lease();
       }
       *response_ = *std::move(leased);
       return Finish(grpc::Status::OK);
@@ -89,10 +84,18 @@ bool LeaseReactor::SleepUnlessDirty() {
   return true;
 }
 
+// gRPC tells of a cancellation, also of one after the answer was made, before it is done.
 void LeaseReactor::OnDone() {
   // First, and waiting for a callback that runs: it must not be the one that drops this object.
   subscription_ = jobs::Subscription();
   alarm_.Cancel();
+  {
+    const std::lock_guard lock(mutex_);
+    if (cancelled_ && granted_.has_lease()) {
+      service_.executor().Submit(
+          [&service = service_, granted = granted_] { service.workers().GiveBack(granted); });
+    }
+  }
   const std::shared_ptr<LeaseReactor> self = std::move(self_);
 }
 

@@ -49,6 +49,7 @@ class LeaseReactor : public grpc::ServerUnaryReactor,
   bool dirty_ = false;
   bool timed_out_ = false;
   bool cancelled_ = false;
+  haq::internal::v1::LeaseJobResponse granted_;  // the lease that the answer carries
 };
 
 }  // namespace haq::server::rpc
