@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr double kSide = Canvas::kSide;
 // Colours of shape and background are at least this far apart (in the sum over channels).
-constexpr double kLeastContrast = 90;
+constexpr double kLeastContrast = 110;
 
 Color RandomColor(Random& random) {
   Color color;
@@ -56,7 +56,7 @@ void PaintClutter(Canvas& canvas, Random& random, int pieces, double largest) {
 
 Placement RandomPlacement(Random& random) {
   Placement placement;
-  const double radius = random.Between(7, 14);
+  const double radius = random.Between(7.5, 14);
   const double stretch = random.Between(0.82, 1.2);
   placement.radius_u = radius * stretch;
   placement.radius_v = radius / stretch;
@@ -102,9 +102,9 @@ data::Image DrawImage(uint64_t seed, Split split, Shape shape, int index) {
   canvas.FillGradient(from, to, random.Between(0, 1));
   PaintClutter(canvas, random, random.Below(6), 6);
   const Color color = ContrastingColor(random, from, to);
-  canvas.Paint(shape, RandomPlacement(random), color, random.Between(0.6, 1));
-  PaintClutter(canvas, random, random.Below(5), 5.5);
-  canvas.AddNoise(random, random.Between(4, 32));
+  canvas.Paint(shape, RandomPlacement(random), color, random.Between(0.66, 1));
+  PaintClutter(canvas, random, random.Below(4), 5);
+  canvas.AddNoise(random, random.Between(4, 28));
   return canvas.ToImage();
 }
 

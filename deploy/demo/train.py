@@ -4,7 +4,7 @@
     haq-demo-data DATA --train 8000
     /usr/bin/python3 deploy/demo/train.py DATA --output deploy/demo/model
 
-Needs Debian 12's python3-torch and python3-pil, and about two minutes on two cores.
+Needs Debian 12's python3-torch and python3-pil, and about three minutes of one core.
 """
 import argparse
 import json

@@ -67,7 +67,7 @@ TEST(Drawing, PixelsAreTheSameOnEveryMachine) {
     }
   }
   EXPECT_EQ(ToHex(digest.Finish()),
-            "ca3bf911180f8cce0d9baaf1f52b073c525edbc66ee025093b1189768a79686e");
+            "df196f9144249d120d1d63d99d2a11f9840ee6c5bf8537d5538fb5a8065245f7");
 }
 
 TEST(Drawing, EveryArgumentMatters) {
