@@ -42,7 +42,8 @@ export HAQ_SERVER=127.0.0.1:$(port grpc)
 echo "gRPC on $HAQ_SERVER, metrics on 127.0.0.1:$(port metrics)"
 
 step "Push the model and the datasets"
-run haq models push demo deploy/demo/model/demo_net.pt --input-shape 3,32,32 --preprocess deploy/demo/model/preprocess.json
+run haq models push demo deploy/demo/model/demo_net.pt --input-shape 3,32,32 --preprocess deploy/demo/model/preprocess.json \
+    --classes deploy/demo/model/classes.txt
 run haq datasets push demo-calibration "$work/images/calibration"
 run haq datasets push demo-test "$work/images/test"
 
