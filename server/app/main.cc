@@ -1,9 +1,13 @@
 // haq-server: docs/settings.md lists its flags.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #include "core/base/exit_code.h"
@@ -15,25 +19,47 @@
 namespace haq::server::app {
 namespace {
 
-sigset_t StopSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  return set;
+// Written by the handler, read by main. A handler and not a blocked signal and sigwait: libraries
+// (OpenBLAS, behind OpenCV) start threads before main, which would take the signal and end the
+// program.
+int stop_pipe[2] = {-1, -1};
+
+void OnStopSignal(int number) {
+  const int saved = errno;
+  const auto byte = static_cast<unsigned char>(number);
+  // It cannot fail: the pipe is open and empty, for each signal comes here once.
+  [[maybe_unused]] const auto written = write(stop_pipe[1], &byte, 1);
+  errno = saved;
+}
+
+Status CatchStopSignals() {
+  if (pipe2(stop_pipe, O_CLOEXEC) != 0) return InternalError("no pipe: {}", strerror(errno));
+  struct sigaction action {};
+  action.sa_handler = &OnStopSignal;
+  action.sa_flags = SA_RESTART | SA_RESETHAND;  // a second signal ends the program at once
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
+  // A closed stderr or stdout costs log lines, not the server.
+  signal(SIGPIPE, SIG_IGN);
+  return {};
+}
+
+int WaitForStopSignal() {
+  unsigned char byte = 0;
+  while (read(stop_pipe[0], &byte, 1) < 0 && errno == EINTR) {
+  }
+  return byte;
+}
+
+int Fail(const Status& status) {
+  std::fputs(fmt::format("haq-server: {}\n", status.message()).c_str(), stderr);
+  return ExitCodeOf(status.code());
 }
 
 int Run(const Settings& settings) {
-  // Blocked before the first thread exists, so that no thread but this one gets them.
-  const sigset_t stop_signals = StopSignals();
-  pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-
+  if (const Status status = CatchStopSignals(); !status.ok()) return Fail(status);
   auto server = Server::Start(settings);
-  if (!server.ok()) {
-    std::fputs(fmt::format("haq-server: {}\n", server.status().message()).c_str(), stderr);
-    return ExitCodeOf(server.status().code());
-  }
+  if (!server.ok()) return Fail(server.status());
   if (IsBeyondLoopback(settings.listen)) {
     spdlog::warn(
         "--listen {}: other machines can reach this server, which asks nobody for a password",
@@ -47,11 +73,7 @@ int Run(const Settings& settings) {
   std::fputs(line.c_str(), stdout);
   std::fflush(stdout);
 
-  int signal_number = 0;
-  sigwait(&stop_signals, &signal_number);
-  spdlog::info("signal {}: stopping", signal_number);
-  // A second signal ends the program at once.
-  pthread_sigmask(SIG_UNBLOCK, &stop_signals, nullptr);
+  spdlog::info("signal {}: stopping", WaitForStopSignal());
   (*server)->Stop();
   spdlog::info("stopped");
   return kExitOk;

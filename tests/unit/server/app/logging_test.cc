@@ -1,0 +1,39 @@
+#include "server/app/logging.h"
+
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include <nlohmann/json.hpp>
+#include <regex>
+
+namespace haq::server::app {
+namespace {
+
+std::string Logged(const std::string& level, bool json, const std::string& message) {
+  ::testing::internal::CaptureStderr();
+  StartLogging(level, json);
+  spdlog::info(message);
+  spdlog::default_logger()->flush();
+  return ::testing::internal::GetCapturedStderr();
+}
+
+TEST(LoggingTest, TextLines) {
+  EXPECT_TRUE(
+      std::regex_match(Logged("info", false, "hello"),
+                       std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3} info hello\n)")));
+}
+
+TEST(LoggingTest, JsonSurvivesAnyMessage) {
+  const std::string line = Logged("info", true, "a \"quoted\"\nline \xff");
+  const auto parsed = nlohmann::json::parse(line);
+  EXPECT_EQ(parsed.at("message"), "a \"quoted\"\nline \xEF\xBF\xBD");
+  EXPECT_EQ(parsed.at("level"), "info");
+  EXPECT_TRUE(std::regex_match(parsed.at("time").get<std::string>(),
+                               std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)")));
+  EXPECT_EQ(line.find('\n'), line.size() - 1);
+}
+
+TEST(LoggingTest, LevelsFilter) { EXPECT_EQ(Logged("warning", false, "hello"), ""); }
+
+}  // namespace
+}  // namespace haq::server::app

@@ -1,0 +1,125 @@
+#include "server/app/settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <fstream>
+#include <map>
+#include <regex>
+#include <sstream>
+
+namespace haq::server::app {
+namespace {
+
+using ::testing::HasSubstr;
+
+class SettingsTest : public ::testing::Test {
+ protected:
+  static ParsedSettings Parse(std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), "haq-server");
+    return ParseSettings(static_cast<int>(arguments.size()), arguments.data());
+  }
+  // Of a command line that must fail.
+  static std::string Failure(const std::vector<const char*>& arguments) {
+    ::testing::internal::CaptureStderr();
+    ::testing::internal::CaptureStdout();
+    const ParsedSettings parsed = Parse(arguments);
+    const std::string out = ::testing::internal::GetCapturedStdout();
+    EXPECT_FALSE(parsed.settings.has_value());
+    EXPECT_EQ(parsed.exit_code, 2);
+    return out + ::testing::internal::GetCapturedStderr();
+  }
+  static std::string Output(const std::vector<const char*>& arguments) {
+    ::testing::internal::CaptureStdout();
+    const ParsedSettings parsed = Parse(arguments);
+    EXPECT_FALSE(parsed.settings.has_value());
+    EXPECT_EQ(parsed.exit_code, 0);
+    return ::testing::internal::GetCapturedStdout();
+  }
+};
+
+TEST_F(SettingsTest, Defaults) {
+  const auto parsed = Parse({});
+  ASSERT_TRUE(parsed.settings.has_value());
+  EXPECT_EQ(parsed.settings->data_dir, "haq-data");
+  EXPECT_EQ(parsed.settings->listen, "127.0.0.1");
+  EXPECT_EQ(parsed.settings->http_port, 8000);
+  EXPECT_EQ(parsed.settings->grpc_port, 8001);
+  EXPECT_EQ(parsed.settings->metrics_port, 8002);
+  EXPECT_EQ(parsed.settings->workers, 1);
+  EXPECT_EQ(parsed.settings->serving.max_batch, 64);
+  EXPECT_FALSE(parsed.settings->log_json);
+}
+
+TEST_F(SettingsTest, FlagsWinOverVariables) {
+  setenv("HAQ_MAX_BATCH", "7", 1);
+  setenv("HAQ_LISTEN", "::1", 1);
+  setenv("HAQ_LOG_JSON", "true", 1);
+  const auto parsed = Parse({"--listen", "0.0.0.0", "--data-dir", "/x", "--workers", "0"});
+  unsetenv("HAQ_MAX_BATCH");
+  unsetenv("HAQ_LISTEN");
+  unsetenv("HAQ_LOG_JSON");
+  ASSERT_TRUE(parsed.settings.has_value());
+  EXPECT_EQ(parsed.settings->serving.max_batch, 7);
+  EXPECT_EQ(parsed.settings->listen, "0.0.0.0");
+  EXPECT_TRUE(parsed.settings->log_json);
+  EXPECT_EQ(parsed.settings->data_dir, "/x");
+  EXPECT_EQ(parsed.settings->workers, 0);
+}
+
+TEST_F(SettingsTest, WrongValuesNameTheFlag) {
+  EXPECT_THAT(Failure({"--http-port", "65536"}), HasSubstr("--http-port"));
+  EXPECT_THAT(Failure({"--max-batch", "0"}), HasSubstr("--max-batch"));
+  EXPECT_THAT(Failure({"--max-batch", "many"}), HasSubstr("--max-batch"));
+  EXPECT_THAT(Failure({"--listen", "localhost"}), HasSubstr("'localhost' is not a literal"));
+  EXPECT_THAT(Failure({"--log-level", "loud"}), HasSubstr("--log-level"));
+  EXPECT_THAT(Failure({"--no-such-flag"}), HasSubstr("--no-such-flag"));
+}
+
+TEST_F(SettingsTest, HelpAndVersion) {
+  EXPECT_THAT(Output({"--version"}), HasSubstr("0."));
+  EXPECT_THAT(Output({"--help"}), HasSubstr("Exit codes:"));
+}
+
+// Flag -> default, as the page and as --help say.
+TEST_F(SettingsTest, ThePageListsEveryFlagWithItsDefault) {
+  std::map<std::string, std::string> page, help;
+  std::ifstream file(std::string(HAQ_DOCS) + "/settings.md");
+  std::smatch match;
+  for (std::string line; std::getline(file, line);) {
+    if (std::regex_match(line, match, std::regex(R"(\| `(--[a-z-]+)` \| `?([^|`]*)`? ?\|.*)"))) {
+      std::string value = match[2];
+      while (value.ends_with(' ')) value.pop_back();
+      page[match[1]] = value == "off" ? "" : value;
+    }
+  }
+  std::istringstream lines(Output({"--help"}));
+  for (std::string line; std::getline(lines, line);) {
+    if (std::regex_search(line, match, std::regex(R"(^  (--[a-z-]+) .*\(Env:(\w+)\))"))) {
+      const std::string flag = match[1];
+      std::smatch value;
+      help[flag] =
+          std::regex_search(line, value, std::regex("=(\\S+) \\(Env")) ? value[1].str() : "";
+    }
+  }
+  EXPECT_GE(help.size(), 30u);
+  EXPECT_EQ(page, help);
+}
+
+TEST(IsBeyondLoopbackTest, KnowsLoopback) {
+  for (const char* address : {"127.0.0.1", "127.5.0.1", "::1"}) {
+    EXPECT_FALSE(IsBeyondLoopback(address)) << address;
+  }
+  for (const char* address : {"0.0.0.0", "::", "10.0.0.1", "192.168.1.1", "fe80::1"}) {
+    EXPECT_TRUE(IsBeyondLoopback(address)) << address;
+  }
+}
+
+TEST(HostPortTest, BracketsIPv6) {
+  EXPECT_EQ(HostPort("127.0.0.1", 80), "127.0.0.1:80");
+  EXPECT_EQ(HostPort("::1", 80), "[::1]:80");
+}
+
+}  // namespace
+}  // namespace haq::server::app
