@@ -104,6 +104,7 @@ Result<pipeline::Output> Job::Quantize(const Blobs& blobs) {
   options.limit_calibration = spec.limit_calibration();
   options.limit_evaluation = spec.limit_evaluation();
   options.threads = options_.threads;
+  options.checkpoint_interval_ms = options_.checkpoint_interval_ms;
 
   const auto opener = [&blobs](const auto& shards) {
     std::vector<std::filesystem::path> paths;

@@ -9,8 +9,9 @@
 namespace haq::server::worker {
 
 struct JobOptions {
-  std::filesystem::path scratch;  // parent of the job's folder
-  int threads = 0;                // of the FP32 pass; 0 is every core
+  std::filesystem::path scratch;          // parent of the job's folder
+  int threads = 0;                        // of the FP32 pass; 0 is every core
+  int64_t checkpoint_interval_ms = 1000;  // at most one checkpoint in that time
 };
 
 // Works on the job and tells the server how it ended: an artifact, a failure with its reason, or

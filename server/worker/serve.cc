@@ -29,7 +29,8 @@ Status Serve(const ServeOptions& options, const std::stop_token& stop) {
     if (stop.stop_requested()) break;
     if (leased.ok()) {
       if (leased->has_lease()) {
-        RunJob(link, *leased, {options.scratch, options.threads}, stop);
+        RunJob(link, *leased, {options.scratch, options.threads, options.checkpoint_interval_ms},
+               stop);
       }
       heard_at = Clock::now();
       continue;
