@@ -1,10 +1,46 @@
 #include "core/calib/calibrator.h"
 
-namespace haq::calib {
+#include <numeric>
 
-Calibrator::Calibrator(const ir::Graph& graph, std::string_view method) : graph_(graph) {
-  observers_.reserve(graph.values.size());
-  for (size_t i = 0; i < graph.values.size(); ++i) observers_.push_back(MakeObserver(method));
+namespace haq::calib {
+namespace {
+
+bool LeavesOut(const ir::Op& op) {
+  return std::holds_alternative<ir::Clamp>(op) || std::holds_alternative<ir::MaxPool2d>(op);
+}
+
+bool Keeps(const ir::Op& op) {
+  if (const auto* pad = std::get_if<ir::Pad>(&op)) return pad->value == 0;
+  return std::holds_alternative<ir::Reshape>(op) || std::holds_alternative<ir::Permute>(op);
+}
+
+}  // namespace
+
+std::vector<ir::ValueId> DecidingValues(const ir::Graph& graph) {
+  std::vector<ir::ValueId> deciding(graph.values.size());
+  std::iota(deciding.begin(), deciding.end(), 0);
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
+    const ir::ValueId in = node->inputs[0], out = node->output;
+    const bool decided_later = Keeps(node->op) && deciding[out] != out;
+    if ((LeavesOut(node->op) || decided_later) && graph.UseCount(in) == 1) {
+      deciding[in] = deciding[out];
+    }
+  }
+  for (const ir::Node& node : graph.nodes) {
+    const ir::ValueId in = node.inputs[0], out = node.output;
+    if (Keeps(node.op) && deciding[out] == out) deciding[out] = deciding[in];
+  }
+  return deciding;
+}
+
+Calibrator::Calibrator(const ir::Graph& graph, std::string_view method, ThreadPool* pool)
+    : graph_(graph),
+      method_(method),
+      deciding_(DecidingValues(graph)),
+      observed_(graph.values.size()),
+      summaries_(graph.values.size()),
+      scratch_(pool) {
+  for (const ir::ValueId value : deciding_) observed_[value] = true;
 }
 
 Status Calibrator::ObserveBatch(float_exec::Executor& executor, int64_t n,
@@ -12,37 +48,62 @@ Status Calibrator::ObserveBatch(float_exec::Executor& executor, int64_t n,
   HAQ_ASSIGN_OR_RETURN(const int64_t outputs, ir::ElementCount(graph_.values[graph_.output].shape));
   output_.resize(n * outputs);
   HAQ_RETURN_IF_ERROR(
-      executor.Run(n, input, output_, [this](ir::ValueId value, std::span<const float> elements) {
-        observers_[value]->Observe(elements);
+      executor.Run(n, input, output_, [&](ir::ValueId value, std::span<const float> elements) {
+        if (observed_[value]) summaries_[value].Observe(elements, n, scratch_);
       }));
   images_ += n;
   return {};
 }
 
+Status Calibrator::Merge(const Calibrator& later) {
+  if (observed_ != later.observed_) {
+    return InvalidArgument("calibrations of different networks cannot be merged");
+  }
+  for (size_t value = 0; value < summaries_.size(); ++value) {
+    summaries_[value].Merge(later.summaries_[value]);
+  }
+  images_ += later.images_;
+  return {};
+}
+
 void Calibrator::Save(ByteWriter& writer) const {
   writer.Write(images_);
-  writer.Write<uint64_t>(observers_.size());
-  for (const auto& observer : observers_) observer->Save(writer);
+  writer.Write<uint64_t>(summaries_.size());
+  for (size_t value = 0; value < summaries_.size(); ++value) {
+    if (observed_[value]) summaries_[value].Save(writer);
+  }
 }
 
 Status Calibrator::Restore(ByteReader& reader) {
   images_ = reader.Read<int64_t>();
-  if (reader.Read<uint64_t>() != observers_.size() || reader.failed()) {
+  if (reader.Read<uint64_t>() != summaries_.size() || reader.failed() || images_ < 0) {
     return DataLoss("the calibration state is of another network");
   }
-  for (const auto& observer : observers_) HAQ_RETURN_IF_ERROR(observer->Restore(reader));
+  for (size_t value = 0; value < summaries_.size(); ++value) {
+    if (observed_[value]) {
+      HAQ_RETURN_IF_ERROR(summaries_[value].Restore(reader).WithContext(
+          fmt::format("tensor \"{}\"", graph_.values[value].name)));
+    }
+  }
   return {};
 }
 
-Result<std::vector<quant::Range>> Calibrator::ChooseRanges() const {
+Result<std::vector<quant::Range>> Calibrator::ChooseRanges(const ChoiceContext& context) const {
+  return ChooseRanges(method_, context);
+}
+
+Result<std::vector<quant::Range>> Calibrator::ChooseRanges(std::string_view method,
+                                                           const ChoiceContext& context) const {
   std::vector<quant::Range> ranges(graph_.values.size());
   for (size_t value = 0; value < ranges.size(); ++value) {
-    const auto range = observers_[value]->ChooseRange();
+    if (!observed_[value]) continue;
+    const auto range = ChooseRange(method, summaries_[value], context);
     if (!range.ok()) {
       return range.status().WithContext(fmt::format("tensor \"{}\"", graph_.values[value].name));
     }
     ranges[value] = *range;
   }
+  for (size_t value = 0; value < ranges.size(); ++value) ranges[value] = ranges[deciding_[value]];
   return ranges;
 }
 

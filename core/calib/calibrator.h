@@ -1,4 +1,4 @@
-// The FP32 pass that feeds the observers: one observer for every value of a graph.
+// The FP32 pass that feeds the summaries: one for every value of a graph that is worth one.
 #pragma once
 
 #include <cstdint>
@@ -9,31 +9,55 @@
 
 #include "core/base/byte_io.h"
 #include "core/base/status.h"
+#include "core/base/thread_pool.h"
 #include "core/calib/observer.h"
+#include "core/calib/tensor_summary.h"
 #include "core/float_exec/executor.h"
 #include "core/ir/graph.h"
 
 namespace haq::calib {
 
+// For every value, the value whose distribution decides its range. Usually itself, but
+//  - a value that nobody reads but a clamp or a max pooling is judged by what comes out: what these
+//    leave out of it does not exist for the network;
+//  - reshaped, permuted and zero-padded values are judged by what they are made of.
+std::vector<ir::ValueId> DecidingValues(const ir::Graph& graph);
+
 class Calibrator {
  public:
-  // `graph` must outlive the calibrator. `method` must have passed CheckMethod.
-  Calibrator(const ir::Graph& graph, std::string_view method);
+  // `graph` must outlive the calibrator, and so must `pool`, which may be null. `method` must have
+  // passed CheckMethod; it is what ChooseRanges uses when not told otherwise, and does not
+  // change what is observed.
+  Calibrator(const ir::Graph& graph, std::string_view method, ThreadPool* pool = nullptr);
 
-  // Runs n samples [n, ...] and observes every value. The order of the calls and their sizes do not
-  // change the result of methods that do not say so.
+  // Runs n samples [n, ...] and observes every value. The sizes of the calls do not change the
+  // result, nor does their order but for moving_minmax.
   Status ObserveBatch(float_exec::Executor& executor, int64_t n, std::span<const float> input);
   int64_t images() const { return images_; }
 
+  // Makes this the calibrator of both streams of images, those of `later` after its own.
+  // kInvalidArgument for one of another network.
+  Status Merge(const Calibrator& later);
+
   void Save(ByteWriter& writer) const;
+  // kDataLoss where the bytes are damaged or of another network; this state is then unspecified.
   Status Restore(ByteReader& reader);
 
   // One range per value of the graph. Errors name the value.
-  Result<std::vector<quant::Range>> ChooseRanges() const;
+  Result<std::vector<quant::Range>> ChooseRanges(const ChoiceContext& context = {}) const;
+  Result<std::vector<quant::Range>> ChooseRanges(std::string_view method,
+                                                 const ChoiceContext& context) const;
+
+  // The summary that decides the range of `value`.
+  const TensorSummary& SummaryOf(ir::ValueId value) const { return summaries_[deciding_[value]]; }
 
  private:
   const ir::Graph& graph_;
-  std::vector<std::unique_ptr<Observer>> observers_;  // by value
+  const std::string method_;
+  const std::vector<ir::ValueId> deciding_;  // by value
+  std::vector<bool> observed_;               // by value: decides some value's range
+  std::vector<TensorSummary> summaries_;     // by value, empty for those not observed
+  ObserveScratch scratch_;
   std::vector<float> output_;
   int64_t images_ = 0;
 };

@@ -1,22 +1,32 @@
 #include "core/calib/observer.h"
 
-#include <algorithm>
-
-#include "core/calib/minmax.h"
+#include "core/quant/methods.h"
 
 namespace haq::calib {
 
-std::vector<std::string> MethodNames() { return {std::string(MinMaxObserver::kName)}; }
+std::vector<std::string> MethodNames() { return quant::MethodNames(); }
 
-Status CheckMethod(std::string_view method) {
-  const std::vector<std::string> names = MethodNames();
-  if (std::find(names.begin(), names.end(), method) != names.end()) return {};
-  return InvalidField("method", "unknown method \"{}\"; allowed are {}", method,
-                      fmt::join(names, ", "));
-}
+Status CheckMethod(std::string_view method) { return quant::CheckMethod(method); }
 
-std::unique_ptr<Observer> MakeObserver(std::string_view) {
-  return std::make_unique<MinMaxObserver>();
+Result<quant::Range> ChooseRange(std::string_view method, const TensorSummary& summary,
+                                 const ChoiceContext& context) {
+  HAQ_ASSIGN_OR_RETURN(const quant::RangeMethod parsed, quant::ParseRangeMethod(method));
+  HAQ_RETURN_IF_ERROR(summary.Check());
+  switch (parsed) {
+    case quant::RangeMethod::kRedistribution:
+      return RedistributionRange(Distribution(summary), context);
+    case quant::RangeMethod::kMinMax:
+      return quant::Range{summary.low(), summary.high()};
+    case quant::RangeMethod::kMovingMinMax:
+      return summary.moving_range();
+    case quant::RangeMethod::kHistogram:
+      return HistogramRange(Distribution(summary));
+    case quant::RangeMethod::kPercentile:
+      return PercentileRange(Distribution(summary));
+    case quant::RangeMethod::kKl:
+      return EntropyRange(Distribution(summary));
+  }
+  return InternalError("method \"{}\" has no implementation", method);
 }
 
 }  // namespace haq::calib

@@ -1,0 +1,47 @@
+// The two loops that every activation passes through, compiled for the instruction sets that
+// matter. All of them give the same bits: the arithmetic is integer, but for a multiplication by a
+// power of two.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/calib/cells.h"
+
+namespace haq::calib::internal {
+
+// A float's bits without the 17 lowest: sign, exponent, 6 bits of mantissa.
+inline constexpr int kOctaveShift = 17;
+
+// Orders like the floats; -0 comes just before 0, NaNs come last on the side of their sign.
+inline int32_t KeyOf(float value) {
+  const auto bits = std::bit_cast<int32_t>(value);
+  return bits ^ static_cast<int32_t>(static_cast<uint32_t>(bits >> 31) >> 1);
+}
+inline float ValueOf(int32_t key) {
+  return std::bit_cast<float>(key ^ static_cast<int32_t>(static_cast<uint32_t>(key >> 31) >> 1));
+}
+
+// CellGrid::IndexOf. The product is exact (a power of two) and used in [64, 8192) only.
+[[gnu::always_inline]] inline int32_t IndexIn(const GridConstants& grid, float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const uint32_t magnitude = bits & 0x7fffffff;
+  const int32_t linear =
+      static_cast<int32_t>(std::bit_cast<float>(magnitude) * grid.scale) - CellGrid::kOctaveCells;
+  const int32_t octave = std::max(static_cast<int32_t>(magnitude >> kOctaveShift) - grid.octave_key,
+                                  -CellGrid::kFirstLinear);
+  const int32_t index =
+      CellGrid::kFirstLinear + (magnitude >= grid.linear_from_bits ? linear : octave);
+  const bool negative = bits > 0x80000000;  // and not -0
+  return index + (negative ? CellGrid::kSideCells : 0);
+}
+
+// Widens [*low_key, *high_key] to the keys of values, and adds the zeros to *zeros.
+void Extremes(const float* values, size_t count, int32_t* low_key, int32_t* high_key,
+              uint32_t* zeros);
+// CellGrid::IndexOf of each value.
+void Indices(const float* values, size_t count, GridConstants grid, int32_t* indices);
+
+}  // namespace haq::calib::internal

@@ -1,0 +1,105 @@
+// The grid on which a tensor's values are counted, and the counts.
+//
+// The grid follows from one number, the exponent: the smallest e with |x| < 2^e for all values. Per
+// sign, the octaves below 2^e are cut into 4096, 2048, ..., 64 cells of one width, 2^(e - 13); the
+// next 16 octaves have 64 cells each, and what is smaller still shares one cell. So absolute
+// resolution is an eighth to a sixteenth of an 8-bit step of the whole range, and one huge value
+// does not blur the small ones. Every cell of a grid is a union of cells of the grid with a smaller
+// exponent. Counts are therefore exact and a function of the set of values alone: neither the order
+// of the values nor how they were cut into pieces leaves a trace.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace haq::calib {
+
+namespace internal {
+struct GridConstants {
+  float scale;                // linear cells per unit
+  uint32_t linear_from_bits;  // bits of the smallest magnitude in a linear cell
+  int32_t octave_key;         // those bits shifted by kOctaveShift
+};
+}  // namespace internal
+
+class CellGrid {
+ public:
+  static constexpr int kOctaveCells = 64;    // per octave, below those of equal width
+  static constexpr int kOctaves = 16;        // that have kOctaveCells
+  static constexpr int kLinearCells = 8192;  // what the equal width would make of [0, 2^exponent)
+  static constexpr int kFirstLinear = 1 + kOctaves * kOctaveCells;
+  static constexpr int kSideCells = kFirstLinear + kLinearCells - kOctaveCells;
+  static constexpr int kCells = 2 * kSideCells;  // index: magnitude's, plus kSideCells if negative
+  static constexpr int kSmallestExponent = -100, kLargestExponent = 128;
+
+  explicit CellGrid(int exponent = kSmallestExponent);
+  // The smallest exponent, at least kSmallestExponent, with |x| < 2^exponent. x is finite.
+  static int ExponentFor(float x);
+
+  int exponent() const { return exponent_; }
+  // x is finite, |x| < 2^exponent. Zero of either sign has index 0.
+  int IndexOf(float x) const;
+  // Smallest magnitude of a cell, `index` in [0, kSideCells]; kSideCells gives 2^exponent.
+  double LowerEdge(int index) const;
+
+  // indices[i] = IndexOf(values[i]); the hot loop of calibration.
+  void IndicesOf(std::span<const float> values, int32_t* indices) const;
+
+ private:
+  int exponent_;
+  internal::GridConstants constants_;
+};
+
+// Extremes of values as integers that order like the values, NaN and infinity beyond every finite
+// one.
+struct Scan {
+  int32_t low_key, high_key;
+  uint32_t zeros;
+
+  bool AllFinite() const;
+  float low() const;  // of a scan whose values are finite
+  float high() const;
+};
+// `values` is not empty and shorter than 2^32.
+Scan ScanValues(std::span<const float> values);
+
+// Exact counts per cell. Not thread-safe.
+class CellCounts {
+ public:
+  const CellGrid& grid() const { return grid_; }
+  // By index; empty while nothing was counted.
+  std::span<const uint64_t> counts() const { return counts_; }
+
+  // Makes room for |x| < 2^exponent; a smaller exponent than now is ignored.
+  void GrowTo(int exponent);
+  void Add(int index, uint64_t count) { counts_[index] += count; }
+  void Add(const CellCounts& other);
+
+ private:
+  CellGrid grid_;
+  std::vector<uint64_t> counts_;
+};
+
+// Counters of one thread between values and CellCounts. Several lanes, because increments of the
+// same cell right after each other would wait for each other, and activations repeat (zeros,
+// clamped values).
+class LaneCounters {
+ public:
+  // All values are finite and within the grid of `counts`.
+  void Count(std::span<const float> values, CellCounts& counts);
+  // To be called before anybody reads `counts` or it grows.
+  void FlushInto(CellCounts& counts);
+
+ private:
+  static constexpr int kLanes = 4;
+  static constexpr size_t kChunk = 4096;
+  static constexpr uint64_t kMostPending = uint64_t{1} << 31;
+
+  std::array<int32_t, kChunk> indices_;
+  std::vector<uint32_t> lanes_;
+  uint64_t pending_ = 0;
+};
+
+}  // namespace haq::calib
