@@ -60,15 +60,22 @@ Result<std::optional<LeasedJob>> Queue::Acquire(const std::string& worker, bool 
   bool found = false;
   HAQ_ASSIGN_OR_RETURN(const std::string token, MakeToken());
   HAQ_RETURN_IF_ERROR(Transact([&](store::Transaction& transaction, Effects& effects) -> Status {
-    auto job = transaction.NextQueuedJob();
-    if (!job) return {};
-    const int64_t now_us = clock_.NowUs();
-    leased.lease = {job->number, token};
-    Start(transaction, effects, *job, now_us,
-          {token, worker, local, now_us + options_.lease_ms * 1000});
-    leased.job = *job;
-    found = true;
-    return ReadInputs(transaction, leased);
+    while (auto job = transaction.NextQueuedJob()) {
+      const int64_t now_us = clock_.NowUs();
+      leased.job = *job;
+      if (const Status status = ReadInputs(transaction, leased); !status.ok()) {
+        // Cannot happen as long as the store is whole; must not block those that wait behind it.
+        End(transaction, effects, *job, now_us, JobState::kFailed, status);
+        continue;
+      }
+      Start(transaction, effects, *job, now_us,
+            {token, worker, local, now_us + options_.lease_ms * 1000});
+      leased.lease = {job->number, token};
+      leased.job = *job;
+      found = true;
+      break;
+    }
+    return {};
   }));
   if (!found) return std::optional<LeasedJob>();
   LoadCheckpoint(leased);

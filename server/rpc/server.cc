@@ -20,9 +20,23 @@ namespace {
 
 // What a message has beside its one large field.
 constexpr int64_t kSlackBytes = 1 << 20;
+// A peer that does not answer a ping is gone, and its calls with it: watchers and waiting workers
+// would otherwise stay until the system gives the connection up, which takes hours.
+constexpr int kKeepaliveMs = 30'000;
+constexpr int kKeepaliveTimeoutMs = 10'000;
+// How often clients may ping without being told to calm down.
+constexpr int kMinClientPingMs = 5'000;
 
 int MessageLimit(int64_t bytes) {
   return static_cast<int>(std::min<int64_t>(bytes, std::numeric_limits<int>::max()));
+}
+
+void SetKeepalive(grpc::ServerBuilder& builder) {
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kMinClientPingMs);
 }
 
 // Both are switches of the process, and have to be set before a server is built.
@@ -45,6 +59,7 @@ Result<std::unique_ptr<grpc::Server>> StartWorkerServer(api::Service& service,
   const int limit = MessageLimit(service.options().queue.max_checkpoint_bytes + kSlackBytes);
   grpc::ServerBuilder builder;
   builder.AddListeningPort("unix:" + socket, grpc::InsecureServerCredentials());
+  SetKeepalive(builder);
   builder.SetMaxReceiveMessageSize(limit);
   builder.SetMaxSendMessageSize(limit);
   builder.RegisterService(worker_service);
@@ -73,6 +88,7 @@ Result<std::unique_ptr<GrpcServer>> StartGrpcServer(const GrpcOptions& options,
   builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &server->port_);
   // Without this a second server would share the port and take half of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  SetKeepalive(builder);
   builder.SetMaxReceiveMessageSize(MessageLimit(options.max_message_bytes));
   builder.SetMaxSendMessageSize(MessageLimit(options.max_message_bytes));
   for (const auto& each : services) builder.RegisterService(each.get());

@@ -148,6 +148,22 @@ TEST_F(QueueTest, TheOldestJobComesFirst) {
   EXPECT_EQ(Acquire("c").job, first) << "what came back keeps its place";
 }
 
+// Cannot come about through the API; a store that somebody edited must not stop the queue.
+TEST_F(QueueTest, AJobWhoseInputsAreGoneDoesNotBlockTheNext) {
+  const int64_t broken = Create(), good = Create();
+  ASSERT_TRUE(queue()
+                  .Transact([&](store::Transaction& transaction, Effects&) -> Status {
+                    store::JobRecord job = *transaction.FindJob(broken);
+                    job.evaluation_dataset = "gone";
+                    transaction.UpdateJob(job);
+                    return {};
+                  })
+                  .ok());
+  EXPECT_EQ(Acquire("w").job, good);
+  EXPECT_EQ(Get(broken).state(), haq::v1::FAILED);
+  EXPECT_EQ(Get(broken).error_code(), "INTERNAL");
+}
+
 TEST_F(QueueTest, Limits) {
   for (int i = 0; i < 5; ++i) Create();
   const auto refused = service_->calibration_jobs().Create(test::JobRequest());

@@ -109,10 +109,24 @@ TEST_F(ApiTest, UploadsThatCannotBe) {
   EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("beyond the size"));
 
+  {
+    grpc::ClientContext context;
+    auto writer = blobs_->WriteUpload(&context, &upload);
+    writer->WritesDone();
+    EXPECT_EQ(writer->Finish().error_code(), StatusCode::INVALID_ARGUMENT);
+  }
+  const std::string large = Sha256Hex("large");
+  ASSERT_TRUE(StartUpload(large, 10 << 20, &upload).ok());
   grpc::ClientContext context;
   auto writer = blobs_->WriteUpload(&context, &upload);
+  haq::v1::WriteUploadRequest request;
+  request.set_sha256(large);
+  request.set_data(std::string((1 << 20) + 1, 'x'));
+  writer->Write(request);
   writer->WritesDone();
-  EXPECT_EQ(writer->Finish().error_code(), StatusCode::INVALID_ARGUMENT);
+  status = writer->Finish();
+  EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(FieldOf(status), "data");
 }
 
 TEST_F(ApiTest, ModelsComeAndGo) {

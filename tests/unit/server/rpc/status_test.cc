@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "core/base/canonical_code.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
@@ -27,6 +28,7 @@ TEST(RpcStatus, EveryCodeHasItsCounterpart) {
   ASSERT_EQ(expected.size(), static_cast<size_t>(StatusCode::kInternal) + 1);
   for (const auto& [code, grpc_code] : expected) {
     EXPECT_EQ(ToGrpcCode(code), grpc_code) << StatusCodeName(code);
+    EXPECT_EQ(FromCanonicalCode(grpc_code), code) << "clients must see what the server meant";
     if (code == StatusCode::kOk) continue;
     const grpc::Status status = ToGrpc(Status(code, "what was wrong"));
     EXPECT_EQ(status.error_code(), grpc_code);
