@@ -1,5 +1,6 @@
 #include "server/rpc/server.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
@@ -39,10 +40,13 @@ void SetKeepalive(grpc::ServerBuilder& builder) {
                              kMinClientPingMs);
 }
 
-// Both are switches of the process, and have to be set before a server is built.
-void EnableHealthAndReflection() {
+// All are matters of the process, and have to be done before a server is built.
+void PrepareGrpc() {
   static std::once_flag once;
   std::call_once(once, [] {
+    // Never given back: when the last user of gRPC goes, its shutdown waits for its pollers, up to
+    // ten seconds. The process is about to end then and needs no tidiness.
+    grpc_init();
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   });
@@ -74,7 +78,7 @@ Result<std::unique_ptr<grpc::Server>> StartWorkerServer(api::Service& service,
 Result<std::unique_ptr<GrpcServer>> StartGrpcServer(const GrpcOptions& options,
                                                     api::Service& service,
                                                     const std::vector<grpc::Service*>& extra) {
-  EnableHealthAndReflection();
+  PrepareGrpc();
   std::unique_ptr<GrpcServer> server(new GrpcServer);
   server->options_ = options;
   auto& services = server->services_;
