@@ -35,7 +35,12 @@ class JobListener : public pipeline::Listener {
  public:
   JobListener(Link& link, const proto::Lease& lease, Reporter& reporter)
       : link_(link), lease_(lease), reporter_(reporter) {}
-  void OnProgress(const pipeline::Progress& progress) override { reporter_.OnProgress(progress); }
+  void OnProgress(const pipeline::Progress& progress) override {
+    reporter_.OnProgress(progress);
+    // The server is to know the phase that a crash happens in. A lost lease shows as cancellation.
+    if (progress.phase != phase_) (void)reporter_.Flush();
+    phase_ = progress.phase;
+  }
   void OnAccuracy(const pipeline::Accuracy& accuracy) override { reporter_.OnAccuracy(accuracy); }
   void OnWarning(const std::string& message) override { reporter_.OnLog("warning", message); }
   Status SaveCheckpoint(std::span<const uint8_t> checkpoint) override {
@@ -46,6 +51,7 @@ class JobListener : public pipeline::Listener {
   Link& link_;
   const proto::Lease& lease_;
   Reporter& reporter_;
+  std::string phase_;
 };
 
 using Blobs = std::map<std::string, std::filesystem::path>;  // by SHA-256

@@ -3,23 +3,18 @@
 import os
 import signal
 import unittest
-import zipfile
 
 import harness
-from harness import ServerTest, wait_for
+from harness import MODEL, ServerTest, wait_for
 
 
-def nest(source, target, depth):
-    """A TorchScript file whose last expression stands in so many parentheses."""
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
-        for entry in old.infolist():
-            content = old.read(entry)
-            if entry.filename.endswith(".py") and b"def forward(" in content:
-                text = content.decode()
-                begin = text.rindex("return ") + len("return ")
-                end = text.index("\n", begin)
-                content = (text[:begin] + "(" * depth + text[begin:end] + ")" * depth + text[end:]).encode()
-            new.writestr(entry.filename, content)
+def nest(depth):
+    """Puts the network's last expression in so many parentheses, which LibTorch's parser follows down."""
+    def change(text):
+        begin = text.rindex("return ") + len("return ")
+        end = text.index("\n", begin)
+        return text[:begin] + "(" * depth + text[begin:end] + ")" * depth + text[end:]
+    return change
 
 
 class Crash(ServerTest):
@@ -28,8 +23,8 @@ class Crash(ServerTest):
     @classmethod
     def prepare(cls):
         cls.push_demo()
-        # More images to calibrate on, so that there is a middle to die in.
-        cls.spec = ["demo", "--calibration", "test", "--evaluation", "calibration", "--limit-evaluation", "200"]
+        cls.spec = ["demo", "--calibration", "test", "--evaluation", "calibration", "--limit-calibration", "800",
+                    "--limit-evaluation", "100"]
         cls.undisturbed = cls.must("calibrate", *cls.spec, "--watch", "--json").lines()[-1]["job"]
 
     def job(self, name):
@@ -73,6 +68,7 @@ class Crash(ServerTest):
         name = self.start_and_wait_for_checkpoint()
         [pid] = self.server.worker_pids()
         watcher = self.server.haq_process("jobs", "watch", name, "--json")
+        first = watcher.stdout.readline()
         self.server.kill()
         wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "the end of the worker, which dies with its server")
         self.server.start()
@@ -80,11 +76,11 @@ class Crash(ServerTest):
         # A client that watched all the time did not notice.
         out, err = watcher.communicate(timeout=60)
         self.assertEqual(watcher.returncode, 0, err)
-        self.assertEqual(out, self.server.haq("jobs", "watch", name, "--json").out)
+        self.assertEqual(first + out, self.server.haq("jobs", "watch", name, "--json").out)
 
     def test_model_that_crashes_the_worker(self):
         path = self.server.folder / "deep.pt"
-        nest(harness.MODEL, path, 100_000)
+        harness.rewrite_code(MODEL, path, nest(100_000))
         self.must("models", "push", "deep", path, "--input-shape", harness.INPUT_SHAPE)
         deep = ["deep", "--calibration", "calibration", "--evaluation", "calibration"]
         failed = self.server.haq("calibrate", *deep, "--watch", "--json")

@@ -15,7 +15,7 @@ class Watch(ServerTest):
 
     def start_watched(self, *more):
         return self.server.haq_process("calibrate", "demo", "--calibration", "calibration", "--evaluation", "test",
-                                       "--limit-calibration", "500", "--limit-evaluation", "500", "--watch", *more)
+                                       "--limit-calibration", "400", "--limit-evaluation", "300", "--watch", *more)
 
     def check_continued(self, job, seen):
         """Watches from the event after the last that was seen, to the end."""

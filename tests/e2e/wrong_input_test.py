@@ -71,7 +71,7 @@ class WrongInput(ServerTest):
         self.assertEqual(outcome.code, 1, outcome)
         job = outcome.lines()[-1]["job"]
         self.assertEqual((job["state"], job["error_code"]), ("FAILED", "INVALID_ARGUMENT"), job["error"])
-        self.assertIn("shape", job["error"])
+        self.assertIn("input of 1x1x32x32", job["error"])
 
     def test_empty_dataset(self):
         request = datasets_pb2.CreateDatasetRequest(dataset_id="empty")
@@ -124,11 +124,8 @@ class WrongInput(ServerTest):
             self.assertEqual(self.violations(error), ["model"])
 
     def test_a_model_whose_bytes_are_damaged_fails_its_job(self):
-        content = bytearray(MODEL.read_bytes())
-        at = content.index(b"def forward")
-        content[at:at + 3] = b"dfe"
         path = self.server.folder / "damaged.pt"
-        path.write_bytes(content)
+        harness.rewrite_code(MODEL, path, lambda text: text.replace("def forward", "dfe forward"))
         self.must("models", "push", "damaged", path, "--input-shape", harness.INPUT_SHAPE)
         outcome = self.calibrate("damaged", "--calibration", "calibration", "--evaluation", "test")
         self.assertEqual(outcome.code, 1, outcome)
