@@ -66,14 +66,13 @@ double Distribution::SquaresAround(double center, const Moments& from, const Mom
 std::vector<double> Distribution::Histogram(double begin, double end, int bins) const {
   std::vector<double> histogram(bins);
   const double width = (end - begin) / bins;
-  double before = CountBelow(begin);
+  double before = std::round(CountBelow(begin));
   for (int i = 0; i < bins; ++i) {
     // Values at the very end belong to the last bin.
-    const bool last = i + 1 == bins;
-    const double upper = last ? std::nextafter(end, std::numeric_limits<double>::infinity())
-                              : begin + (i + 1) * width;
-    const double below = CountBelow(upper);
-    histogram[i] = std::max(0.0, below - before);
+    const double upper = i + 1 < bins ? begin + (i + 1) * width
+                                      : std::nextafter(end, std::numeric_limits<double>::max());
+    const double below = std::round(CountBelow(upper));
+    histogram[i] = below - before;
     before = below;
   }
   return histogram;

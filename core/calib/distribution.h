@@ -25,7 +25,7 @@ class Distribution {
   double CountBelow(double x) const { return MomentsBelow(x).count; }
 
   // Values in `bins` bins of equal width over [begin, end], those outside left out; zeros not
-  // counted.
+  // counted. Counts are whole: a cell that an edge divides gives each side a whole number.
   std::vector<double> Histogram(double begin, double end, int bins) const;
 
   // The x with a share of `fraction` of all values, zeros included, at or below it. fraction is in
