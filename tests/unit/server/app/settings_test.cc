@@ -6,8 +6,9 @@
 
 #include <fstream>
 #include <map>
-#include <regex>
 #include <sstream>
+#include <string>
+#include <vector>
 
 namespace haq::server::app {
 namespace {
@@ -82,26 +83,33 @@ TEST_F(SettingsTest, HelpAndVersion) {
   EXPECT_THAT(Output({"--help"}), HasSubstr("Exit codes:"));
 }
 
+// The text between `before` and `after`, or "".
+std::string Between(const std::string& text, const std::string& before, const std::string& after) {
+  const size_t begin = text.find(before);
+  if (begin == std::string::npos) return "";
+  const size_t from = begin + before.size();
+  const size_t end = text.find(after, from);
+  return end == std::string::npos ? "" : text.substr(from, end - from);
+}
+
 // Flag -> default, as the page and as --help say.
 TEST_F(SettingsTest, ThePageListsEveryFlagWithItsDefault) {
   std::map<std::string, std::string> page, help;
   std::ifstream file(std::string(HAQ_DOCS) + "/settings.md");
-  std::smatch match;
   for (std::string line; std::getline(file, line);) {
-    if (std::regex_match(line, match, std::regex(R"(\| `(--[a-z-]+)` \| `?([^|`]*)`? ?\|.*)"))) {
-      std::string value = match[2];
-      while (value.ends_with(' ')) value.pop_back();
-      page[match[1]] = value == "off" ? "" : value;
-    }
+    if (!line.starts_with("| `--")) continue;
+    const std::string flag = Between(line, "| `", "` |");
+    std::string value = Between(line, flag + "` |", "|");
+    std::erase_if(value, [](char c) { return c == '`' || c == ' '; });
+    page[flag] = value == "off" ? "" : value;
   }
   std::istringstream lines(Output({"--help"}));
   for (std::string line; std::getline(lines, line);) {
-    if (std::regex_search(line, match, std::regex(R"(^  (--[a-z-]+) .*\(Env:(\w+)\))"))) {
-      const std::string flag = match[1];
-      std::smatch value;
-      help[flag] =
-          std::regex_search(line, value, std::regex("=(\\S+) \\(Env")) ? value[1].str() : "";
-    }
+    if (!line.starts_with("  --") || line.find("(Env:") == std::string::npos) continue;
+    const std::string flag = Between(line, "  ", " ");
+    const std::string described = Between(line, flag, " (Env:");
+    const size_t equals = described.rfind('=');
+    help[flag] = equals == std::string::npos ? "" : described.substr(equals + 1);
   }
   EXPECT_GE(help.size(), 30u);
   EXPECT_EQ(page, help);

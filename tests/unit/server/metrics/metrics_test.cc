@@ -7,9 +7,10 @@
 #include <chrono>
 #include <fstream>
 #include <map>
-#include <regex>
 #include <set>
+#include <sstream>
 #include <thread>
+#include <vector>
 
 namespace haq::server::metrics {
 namespace {
@@ -28,21 +29,26 @@ std::ostream& operator<<(std::ostream& out, const Described& described) {
   return out << "}";
 }
 
-// The rows of the first table of docs/metrics.md.
+std::vector<std::string> Split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, separator);) parts.push_back(part);
+  return parts;
+}
+
+// The rows of the first table of docs/metrics.md: | `name` | type | `label`, `label` | ...
 std::map<std::string, Described> Documented() {
   std::ifstream file(std::string(HAQ_DOCS) + "/metrics.md");
   std::map<std::string, Described> metrics;
-  const std::regex row(R"(\| `(\w+)` \| (gauge|counter|histogram) \| ([^|]*)\|.*)");
-  const std::regex label("`(\\w+)`");
   for (std::string line; std::getline(file, line);) {
-    std::smatch match;
-    if (!std::regex_match(line, match, row)) continue;
-    const std::string labels = match[3];
-    Described described{match[2], {}};
-    for (std::sregex_iterator it(labels.begin(), labels.end(), label), end; it != end; ++it) {
-      described.labels.insert((*it)[1]);
-    }
-    metrics[match[1]] = described;
+    const auto cells = Split(line, '|');
+    if (cells.size() < 5) continue;
+    Described described{cells[2].substr(1, cells[2].size() - 2), {}};
+    if (described.type != "gauge" && described.type != "counter" && described.type != "histogram")
+      continue;
+    const auto labels = Split(cells[3], '`');
+    for (size_t i = 1; i < labels.size(); i += 2) described.labels.insert(labels[i]);
+    metrics[Split(cells[1], '`').at(1)] = described;
   }
   return metrics;
 }
@@ -50,18 +56,20 @@ std::map<std::string, Described> Documented() {
 // What a scrape says of itself: types by the TYPE lines, labels by the samples.
 std::map<std::string, Described> Scraped(const std::string& text) {
   std::map<std::string, Described> metrics;
-  std::istringstream lines(text);
   std::string current;
-  const std::regex label("(\\w+)=\"");
-  for (std::string line; std::getline(lines, line);) {
-    std::smatch match;
-    if (std::regex_match(line, match, std::regex("# TYPE (\\w+) (\\w+)"))) {
-      current = match[1];
-      metrics[current].type = match[2];
-    } else if (!line.starts_with("#")) {
-      for (std::sregex_iterator it(line.begin(), line.end(), label), end; it != end; ++it) {
-        if ((*it)[1] != "le") metrics[current].labels.insert((*it)[1]);
-      }
+  for (const std::string& line : Split(text, '\n')) {
+    const auto words = Split(line, ' ');
+    if (words.size() == 4 && words[1] == "TYPE") {
+      current = words[2];
+      metrics[current].type = words[3];
+    }
+    if (line.starts_with("#") || line.find('{') == std::string::npos) continue;
+    // name{label="value",label="value"} number
+    const auto quoted = Split(line.substr(line.find('{') + 1), '"');
+    for (size_t i = 0; i + 1 < quoted.size(); i += 2) {
+      std::string label = quoted[i].substr(quoted[i].starts_with(",") ? 1 : 0);
+      label.pop_back();
+      if (label != "le") metrics[current].labels.insert(label);
     }
   }
   return metrics;
