@@ -27,6 +27,18 @@ std::string Footer(std::string_view examples) {
 
 }  // namespace
 
+CLI::Validator NumberFrom(double least, double most) {
+  // CLI11's own validators print their bounds with every digit of a double, also into the help.
+  return CLI::Validator(
+      [least, most](std::string& text) {
+        double value = 0;
+        if (CLI::detail::lexical_cast(text, value) && value >= least && value <= most)
+          return std::string();
+        return fmt::format("{} is not a number from {} to {}", text, least, most);
+      },
+      "");
+}
+
 App::App(std::FILE* out, std::FILE* err) : out_(out), err_(err) {
   const char* server = std::getenv("HAQ_SERVER");
   server_ = server != nullptr && *server != '\0' ? server : kDefaultServer;
@@ -50,7 +62,7 @@ void App::AddCommonOptions(CLI::App* command) {
       ->add_option("--timeout", timeout_s_,
                    "Seconds that one call may take, 0 for no end (default 60); transfers and "
                    "watching have no end")
-      ->check(CLI::NonNegativeNumber)
+      ->check(NumberFrom(0, 1e6))
       ->type_name("SECONDS")
       ->group("Common options");
   command->add_flag("--json", json_, "Print JSON on stdout; errors as JSON on stderr")

@@ -57,6 +57,9 @@ class App {
   std::unique_ptr<Client> client_;
 };
 
+// Accepts numbers from `least` to `most`; the message names both.
+CLI::Validator NumberFrom(double least, double most);
+
 // Each adds one group of commands.
 void AddModelCommands(CLI::App* root, App* app);
 void AddDatasetCommands(CLI::App* root, App* app);

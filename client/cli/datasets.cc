@@ -179,7 +179,7 @@ void AddPush(CLI::App* group, App* app) {
   command->add_flag("--skip-bad", push->skip_bad,
                     "Leave out images that cannot be decoded and say how many");
   command->add_option("--shard-mib", push->shard_mib, "Largest shard in MiB (default 64)")
-      ->check(CLI::Range(1, 64))
+      ->check(NumberFrom(1, 64))
       ->type_name("MIB");
 }
 

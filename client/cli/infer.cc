@@ -141,7 +141,7 @@ void AddInferCommand(CLI::App* root, App* app) {
   command->add_option("MODEL", options->model, "Name of the model, or NAME/versions/N")->required();
   command->add_option("FILES", options->files, "JPEG or PNG files")->required();
   command->add_option("--top", options->top, "So many classes for each image (default 5)")
-      ->check(CLI::Range(1, 1'000'000))
+      ->check(NumberFrom(1, 1e6))
       ->type_name("K");
 }
 

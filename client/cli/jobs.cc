@@ -166,7 +166,7 @@ void AddJobCommands(CLI::App* root, App* app) {
   command->add_option("--state", *state, "queued, running, succeeded, failed or cancelled")
       ->type_name("STATE");
   command->add_option("--limit", *limit, "At most so many (default 50); 0 is all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(NumberFrom(0, 1e15))
       ->type_name("N");
 
   auto name = std::make_shared<std::string>();
@@ -181,7 +181,7 @@ void AddJobCommands(CLI::App* root, App* app) {
       [app, name, from_event] { return WatchToEnd(app, FullName("jobs", *name), *from_event); });
   command->add_option("ID", *name, "The job")->required();
   command->add_option("--from-event", *from_event, "Number of the first event (default 1: all)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(NumberFrom(0, 1e15))
       ->type_name("N");
 
   command = app->AddCommand(group, "cancel", "Ask a queued or running job to stop",

@@ -47,6 +47,19 @@ struct EvaluateArguments {
   int64_t limit = 0;
 };
 
+// Accepts numbers in the range; the message names its ends.
+CLI::Validator NumberFrom(double least, double most) {
+  return CLI::Validator(
+      [least, most](std::string& text) {
+        double value = 0;
+        if (CLI::detail::lexical_cast(text, value) && value >= least && value <= most) {
+          return std::string();
+        }
+        return fmt::format("{} is not a number from {} to {}", text, least, most);
+      },
+      "");
+}
+
 Result<std::vector<std::string>> ReadClassNames(const std::string& path) {
   std::vector<std::string> names;
   if (path.empty()) return names;
@@ -143,17 +156,31 @@ void AddServe(CLI::App* root, Run* run) {
   auto options = std::make_shared<ServeOptions>();
   options->name = DefaultName();
   std::error_code ignored;
-  options->scratch = std::filesystem::temp_directory_path(ignored);
+  options->job.scratch = std::filesystem::temp_directory_path(ignored);
   CLI::App* command =
       root->add_subcommand("serve", "Take one job after another from a server until it is gone");
   command->add_option("--server", options->server, "HOST:PORT or unix:PATH")->required();
   command->add_option("--name", options->name, "Name in logs (HAQ_WORKER_NAME; host and pid)")
       ->type_name("NAME");
-  command->add_option("--scratch", options->scratch, "Where the job's files are kept (TMPDIR)")
+  command->add_option("--scratch", options->job.scratch, "Where the job's files are kept (TMPDIR)")
       ->type_name("DIR");
-  command->add_option("--threads", options->threads, "Of the FP32 pass; 0 (default) is every core")
-      ->check(CLI::Range(0, 1024))
+  command
+      ->add_option("--threads", options->job.threads, "Of the FP32 pass; 0 (default) is every core")
+      ->check(NumberFrom(0, 1024))
       ->type_name("N");
+  command
+      ->add_option("--checkpoint-interval-ms", options->job.checkpoint_interval_ms,
+                   "At most one checkpoint in that time (HAQ_CHECKPOINT_INTERVAL_MS; 1000)")
+      ->envname("HAQ_CHECKPOINT_INTERVAL_MS")
+      ->check(NumberFrom(0, 1e15))
+      ->type_name("MS");
+  command
+      ->add_option(
+          "--stall-timeout-ms", options->job.limits.stall_ms,
+          "Fail a job that makes no progress for so long (HAQ_STALL_TIMEOUT_MS; 15 minutes)")
+      ->envname("HAQ_STALL_TIMEOUT_MS")
+      ->check(NumberFrom(0, 1e15))
+      ->type_name("MS");
   command->callback(
       [run, options] { run->action = [options] { return ServeUntilSignal(*options); }; });
 }

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <cstdlib>
 #include <map>
 #include <new>
 #include <utility>
@@ -33,9 +34,10 @@ class ByteProgress {
 
 class JobListener : public pipeline::Listener {
  public:
-  JobListener(Link& link, const proto::Lease& lease, Reporter& reporter)
-      : link_(link), lease_(lease), reporter_(reporter) {}
+  JobListener(Link& link, const proto::Lease& lease, Reporter& reporter, Watchdog& watchdog)
+      : link_(link), lease_(lease), reporter_(reporter), watchdog_(watchdog) {}
   void OnProgress(const pipeline::Progress& progress) override {
+    watchdog_.Touch();
     reporter_.OnProgress(progress);
     // The server is to know the phase that a crash happens in. A lost lease shows as cancellation.
     if (progress.phase != phase_) (void)reporter_.Flush();
@@ -51,6 +53,7 @@ class JobListener : public pipeline::Listener {
   Link& link_;
   const proto::Lease& lease_;
   Reporter& reporter_;
+  Watchdog& watchdog_;
   std::string phase_;
 };
 
@@ -72,12 +75,14 @@ class Job {
   Result<Blobs> Download(const std::filesystem::path& folder);
   Result<pipeline::Output> Quantize(const Blobs& blobs);
   Status HandIn(const pipeline::Output& output);
+  [[noreturn]] void GiveUp();
 
   Link& link_;
   const proto::LeaseJobResponse& leased_;
   const JobOptions& options_;
   CancellationToken cancellation_;
   Reporter reporter_;
+  std::filesystem::path folder_;  // of the running job
 };
 
 Result<Blobs> Job::Download(const std::filesystem::path& folder) {
@@ -126,8 +131,24 @@ Result<pipeline::Output> Job::Quantize(const Blobs& blobs) {
   inputs.open_calibration = opener(leased_.calibration_shards());
   inputs.open_evaluation = opener(leased_.evaluation_shards());
   inputs.checkpoint.assign(leased_.checkpoint().begin(), leased_.checkpoint().end());
-  JobListener listener(link_, leased_.lease(), reporter_);
+  Watchdog watchdog(options_.limits, cancellation_, [this] { GiveUp(); });
+  JobListener listener(link_, leased_.lease(), reporter_, watchdog);
   return pipeline::Quantize(options, inputs, listener, cancellation_);
+}
+
+// Called on the watchdog's thread while the pipeline hangs: nothing can be unwound.
+void Job::GiveUp() {
+  const Status reason(StatusCode::kDeadlineExceeded,
+                      cancellation_.cancelled()
+                          ? "the job could not be stopped, so the worker was ended"
+                          : fmt::format("no progress for {} s, so the worker was ended",
+                                        options_.limits.stall_ms / 1000));
+  spdlog::error("{}: {}", leased_.lease().job(), reason.message());
+  if (!reporter_.lost()) (void)link_.FailJob(leased_.lease(), reason, /*retry=*/false);
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+  spdlog::shutdown();
+  std::_Exit(kExitStalled);
 }
 
 Status Job::HandIn(const pipeline::Output& output) {
@@ -145,7 +166,8 @@ Status Job::HandIn(const pipeline::Output& output) {
 
 Status Job::Run() try {
   HAQ_ASSIGN_OR_RETURN(const auto scratch, ScratchFolder::Make(options_.scratch));
-  HAQ_ASSIGN_OR_RETURN(const Blobs blobs, Download(scratch->path()));
+  folder_ = scratch->path();
+  HAQ_ASSIGN_OR_RETURN(const Blobs blobs, Download(folder_));
   HAQ_ASSIGN_OR_RETURN(const pipeline::Output output, Quantize(blobs));
   return HandIn(output);
 } catch (const std::bad_alloc&) {

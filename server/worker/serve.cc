@@ -5,7 +5,6 @@
 #include <chrono>
 #include <thread>
 
-#include "server/worker/job.h"
 #include "server/worker/link.h"
 #include "server/worker/scratch.h"
 
@@ -18,7 +17,7 @@ constexpr auto kPause = std::chrono::milliseconds(200);
 }  // namespace
 
 Status Serve(const ServeOptions& options, const std::stop_token& stop) {
-  if (const int removed = RemoveAbandonedScratch(options.scratch); removed > 0) {
+  if (const int removed = RemoveAbandonedScratch(options.job.scratch); removed > 0) {
     spdlog::info("removed {} scratch folders of workers that died", removed);
   }
   Link link(options.server);
@@ -29,8 +28,7 @@ Status Serve(const ServeOptions& options, const std::stop_token& stop) {
     if (stop.stop_requested()) break;
     if (leased.ok()) {
       if (leased->has_lease()) {
-        RunJob(link, *leased, {options.scratch, options.threads, options.checkpoint_interval_ms},
-               stop);
+        RunJob(link, *leased, options.job, stop);
       }
       heard_at = Clock::now();
       continue;

@@ -2,22 +2,20 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <stop_token>
 #include <string>
 
 #include "core/base/status.h"
+#include "server/worker/job.h"
 
 namespace haq::server::worker {
 
 struct ServeOptions {
   std::string server;  // HOST:PORT or unix:PATH
   std::string name;    // for logs, and for the supervisor that started this worker
-  std::filesystem::path scratch;
-  int threads = 0;                        // of the FP32 pass; 0 is every core
-  int64_t checkpoint_interval_ms = 1000;  // at most one checkpoint in that time
-  int64_t wait_ms = 10'000;               // how long one question for a job waits at the server
-  int64_t server_gone_ms = 30'000;        // gives up when the server was away for so long
+  JobOptions job;
+  int64_t wait_ms = 10'000;         // how long one question for a job waits at the server
+  int64_t server_gone_ms = 30'000;  // gives up when the server was away for so long
 };
 
 // Runs until `stop` is requested (OK) or the server is gone (kUnavailable). Jobs that fail do not

@@ -74,9 +74,11 @@ class Crash(ServerTest):
         self.server.start()
         self.check_same_result(name, 2)
         # A client that watched all the time did not notice.
-        out, err = watcher.communicate(timeout=60)
-        self.assertEqual(watcher.returncode, 0, err)
-        self.assertEqual(first + out, self.server.haq("jobs", "watch", name, "--json").out)
+        rest = watcher.stdout.read()
+        self.assertEqual(watcher.wait(timeout=60), 0, watcher.stderr.read())
+        watcher.stdout.close()
+        watcher.stderr.close()
+        self.assertEqual(first + rest, self.server.haq("jobs", "watch", name, "--json").out)
 
     def test_model_that_crashes_the_worker(self):
         path = self.server.folder / "deep.pt"
@@ -101,6 +103,26 @@ class Crash(ServerTest):
         for path in left:
             owner = int(path.name.split("-")[2])
             self.assertIn(owner, self.server.worker_pids(), f"{path} was left behind")
+
+
+class Stall(ServerTest):
+    """A worker that is allowed less time between two steps than any step takes."""
+
+    env = {"HAQ_STALL_TIMEOUT_MS": "2"}
+
+    @classmethod
+    def prepare(cls):
+        cls.push_demo()
+
+    def test_a_job_that_does_not_move_fails_with_the_reason(self):
+        failed = self.server.haq("calibrate", "demo", "--calibration", "calibration", "--evaluation", "calibration",
+                                 "--watch", "--json")
+        self.assertEqual(failed.code, 1, failed)
+        job = failed.lines()[-1]["job"]
+        self.assertEqual((job["state"], job["error_code"], job["attempt"]), ("FAILED", "DEADLINE_EXCEEDED", 1))
+        self.assertIn("no progress", job["error"])
+        wait_for(lambda: "exited with code 70" in self.server.log(), "the end of the worker")
+        wait_for(self.server.worker_pids, "the next worker")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@
 #include "server/worker/link.h"
 #include "server/worker/reporter.h"
 #include "server/worker/scratch.h"
+#include "server/worker/watchdog.h"
 
 namespace haq::server::worker {
 namespace {
@@ -265,6 +266,44 @@ TEST(EventBufferTest, LogsAreBounded) {
   ASSERT_THAT(events, SizeIs(EventBuffer::kMaxLogs + 1));
   EXPECT_EQ(events[0].log().message(), std::string(EventBuffer::kMaxLogBytes - 1, 'x') + " ...");
   EXPECT_EQ(events.back().log().message(), "5 more messages were left out");
+}
+
+class WatchdogTest : public ::testing::Test {
+ protected:
+  // Waits for the call, but not for ever.
+  bool Stalled() {
+    for (int i = 0; i < 500 && !stalled_; ++i) Pause(10);
+    return stalled_;
+  }
+  static void Pause(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+
+  std::atomic<int> stalled_{0};
+  CancellationToken cancellation_;
+};
+
+TEST_F(WatchdogTest, CallsOnceWhenNothingMoves) {
+  Watchdog watchdog({.stall_ms = 40}, cancellation_, [this] { ++stalled_; });
+  EXPECT_TRUE(Stalled());
+  Pause(150);
+  EXPECT_EQ(stalled_, 1);
+}
+
+TEST_F(WatchdogTest, IsQuietWhileWorkMovesAndAfterItsEnd) {
+  {
+    Watchdog watchdog({.stall_ms = 2000, .cancel_ms = 50}, cancellation_, [this] { ++stalled_; });
+    for (int i = 0; i < 10; ++i) Pause(20), watchdog.Touch();
+  }
+  {
+    Watchdog unlimited({}, cancellation_, [this] { ++stalled_; });
+    Pause(50);
+  }
+  EXPECT_EQ(stalled_, 0);
+}
+
+TEST_F(WatchdogTest, NoticesWorkThatDoesNotHearTheCancellation) {
+  Watchdog watchdog({.stall_ms = 60'000, .cancel_ms = 40}, cancellation_, [this] { ++stalled_; });
+  cancellation_.Cancel();
+  EXPECT_TRUE(Stalled());
 }
 
 TEST(ScratchTest, GoneWithTheObjectAndAfterADeadWorker) {
