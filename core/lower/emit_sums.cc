@@ -12,6 +12,9 @@ namespace {
 // Requantization represents multipliers from 2^-38 on; channels whose weights are next to nothing
 // stay above.
 constexpr double kSmallestMultiplier = 0x1p-36;
+// Weights under this scale are next to nothing: rounding 4,096 of them moves the output by 0.06 of
+// a step. Above it, a bias that matters fits the accumulator beside the sum.
+constexpr double kSmallestWeightMultiplier = 0x1p-22;
 
 // [O, I, H, W] -> [O, H, W, I]; the stored order of images.
 std::vector<float> ToStoredOrder(const std::vector<float>& weight, int64_t o, int64_t i,
@@ -40,8 +43,9 @@ Result<Builder::SumLayer> Builder::QuantizeSum(const ir::Node& node,
 
   std::vector<double> bias_in_input_steps;
   for (const float value : bias) bias_in_input_steps.push_back(double(value) / x.scale);
-  quant::QuantizedWeights quantized = quant::QuantizeWeights(
-      weight, channels, granularity, bias_in_input_steps, kSmallestMultiplier * y.scale / x.scale);
+  quant::QuantizedWeights quantized =
+      quant::QuantizeWeights(weight, channels, granularity, bias_in_input_steps,
+                             kSmallestWeightMultiplier * y.scale / x.scale);
 
   std::vector<double> multipliers(channels), constants(channels);
   std::vector<int64_t> acc_min(channels), acc_max(channels);

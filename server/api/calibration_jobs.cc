@@ -1,9 +1,9 @@
 #include "server/api/calibration_jobs.h"
 
-#include <algorithm>
 #include <charconv>
-#include <initializer_list>
 
+#include "core/quant/methods.h"
+#include "core/quant/params.h"
 #include "server/api/convert.h"
 #include "server/api/names.h"
 #include "server/api/pages.h"
@@ -12,15 +12,6 @@
 namespace haq::server::api {
 namespace {
 
-// The first of the allowed names is the default.
-Status CheckChoice(const std::string& field, std::string* value,
-                   std::initializer_list<std::string_view> allowed) {
-  if (value->empty()) *value = std::string(*allowed.begin());
-  if (std::find(allowed.begin(), allowed.end(), *value) != allowed.end()) return {};
-  return InvalidField(field, "unknown: '{}'; allowed: {}", value->substr(0, 80),
-                      fmt::join(allowed, ", "));
-}
-
 Status CheckLimit(const std::string& field, int64_t value) {
   if (value >= 0) return {};
   return InvalidField(field, "must not be negative (0 is all), found {}", value);
@@ -28,11 +19,12 @@ Status CheckLimit(const std::string& field, int64_t value) {
 
 // Fills in the defaults.
 Status CheckSpec(haq::v1::CalibrationSpec& spec) {
-  HAQ_RETURN_IF_ERROR(CheckChoice("spec.method", spec.mutable_method(), {"minmax"}));
-  HAQ_RETURN_IF_ERROR(
-      CheckChoice("spec.scheme", spec.mutable_scheme(), {"hybrid", "symmetric", "asymmetric"}));
-  HAQ_RETURN_IF_ERROR(
-      CheckChoice("spec.weights", spec.mutable_weights(), {"per_channel", "per_tensor"}));
+  if (spec.method().empty()) spec.set_method("minmax");
+  if (spec.scheme().empty()) spec.set_scheme("hybrid");
+  if (spec.weights().empty()) spec.set_weights("per_channel");
+  HAQ_RETURN_IF_ERROR(quant::CheckMethod(spec.method(), "spec.method"));
+  HAQ_RETURN_IF_ERROR(quant::ParseSchemePolicy(spec.scheme(), "spec.scheme").status());
+  HAQ_RETURN_IF_ERROR(quant::ParseWeightGranularity(spec.weights(), "spec.weights").status());
   HAQ_RETURN_IF_ERROR(CheckLimit("spec.limit_calibration", spec.limit_calibration()));
   return CheckLimit("spec.limit_evaluation", spec.limit_evaluation());
 }

@@ -364,6 +364,20 @@ TEST(Lower, DegenerateLayersStayFinite) {
   EXPECT_GT(outcome->sqnr_db, 30);
 }
 
+TEST(Lower, TinyWeightsBesideALargeBias) {
+  for (const float weight : {1e-3f, 1e-5f, 1e-7f, 1e-9f, 1e-12f}) {
+    Net net({1, 64, 4, 4});
+    const auto x = net.Conv(net.graph.input, 4, 1);
+    auto& conv = std::get<ir::Conv2d>(net.graph.nodes[0].op);
+    std::fill(conv.weight.data.begin(), conv.weight.data.begin() + 64, weight);
+    conv.bias = {100, 0, -3, 0};
+    net.graph.output = x;
+    const auto outcome = RunBoth(net);
+    ASSERT_TRUE(outcome.ok()) << weight << ": " << outcome.status().ToString();
+    EXPECT_GT(outcome->sqnr_db, 30) << weight;
+  }
+}
+
 TEST(Lower, ErrorsNameTheTensorAndTheLayer) {
   Net net({1, 10});
   const auto soft = net.Add(ir::Softmax{1}, {net.graph.input});

@@ -210,7 +210,9 @@ TEST_F(ApiTest, JobsOverTheWire) {
   haq::v1::Job job;
   const grpc::Status status = Call(jobs_, &haq::v1::JobService::Stub::CreateJob, request, &job);
   EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
-  EXPECT_EQ(status.error_message(), "spec.method: unknown: 'magic'; allowed: minmax");
+  EXPECT_EQ(status.error_message(),
+            "spec.method: unknown method \"magic\"; allowed are redistribution, minmax, "
+            "moving_minmax, histogram, percentile, kl");
   EXPECT_EQ(FieldOf(status), "spec.method");
   for (int i = 0; i < 3; ++i) CreateJob();
   haq::v1::ListJobsRequest list;
