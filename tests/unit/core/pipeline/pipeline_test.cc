@@ -118,7 +118,9 @@ TEST_F(PipelineTest, ReportHasWhatUsersRead) {
     for (const char* key : {"name", "op", "scheme", "scale", "zero_point", "range", "sqnr_db"}) {
       EXPECT_TRUE(layer.contains(key)) << key;
     }
-    if (layer["sqnr_db"].is_number()) EXPECT_GT(layer["sqnr_db"].get<double>(), 10) << layer.dump();
+    if (layer["sqnr_db"].is_number()) {
+      EXPECT_GT(layer["sqnr_db"].get<double>(), 10) << layer.dump();
+    }
   }
   EXPECT_EQ(recorder.phases,
             (std::vector<std::string>{"import", "calibrate", "lower", "layers", "evaluate"}));
