@@ -1,6 +1,6 @@
-// The two loops that every activation passes through, compiled for the instruction sets that
-// matter. All of them give the same bits: the arithmetic is integer, but for a multiplication by a
-// power of two.
+// The loops that every activation passes through, and what empties their counters, compiled for the
+// instruction sets that matter. All of them give the same bits: the arithmetic is integer, but for
+// a multiplication by a power of two.
 #pragma once
 
 #include <algorithm>
@@ -43,5 +43,9 @@ void Extremes(const float* values, size_t count, int32_t* low_key, int32_t* high
               uint32_t* zeros);
 // CellGrid::IndexOf of each value.
 void Indices(const float* values, size_t count, GridConstants grid, int32_t* indices);
+
+// Adds the sum of `kLanes` arrays, each `stride` after the one before, to counts, and clears them.
+inline constexpr int kLanes = 4;
+void FlushLanes(uint32_t* lanes, size_t stride, uint64_t* counts, size_t count);
 
 }  // namespace haq::calib::internal

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <utility>
 
 #include "core/calib/cell_loops.h"
 
@@ -79,15 +80,23 @@ void CellCounts::Add(const CellCounts& other) {
   for (int i = 0; i < CellGrid::kCells; ++i) counts_[i] += other.counts_[i];
 }
 
-void LaneCounters::Count(std::span<const float> values, CellCounts& counts) {
-  lanes_.resize(kLanes * CellGrid::kCells);
+void LaneCounters::Count(std::span<const float> values, float low, float high, CellCounts& counts) {
+  static_assert(internal::kLanes == 4);
+  lanes_.resize(internal::kLanes * CellGrid::kCells);
+  for (const int index : {counts.grid().IndexOf(low), counts.grid().IndexOf(high)}) {
+    const bool negative = index >= CellGrid::kSideCells;
+    int& end = negative ? negative_end_ : positive_end_;
+    end = std::max(end, index + 1 - (negative ? CellGrid::kSideCells : 0));
+  }
+  // Zero, or the values next to it of one sign.
+  positive_end_ = std::max(positive_end_, 1);
   uint32_t* const lane = lanes_.data();
   while (!values.empty()) {
     const std::span<const float> chunk = values.first(std::min(values.size(), kChunk));
     values = values.subspan(chunk.size());
     counts.grid().IndicesOf(chunk, indices_.data());
     size_t i = 0;
-    for (; i + kLanes <= chunk.size(); i += kLanes) {
+    for (; i + internal::kLanes <= chunk.size(); i += internal::kLanes) {
       ++lane[indices_[i]];
       ++lane[CellGrid::kCells + indices_[i + 1]];
       ++lane[2 * CellGrid::kCells + indices_[i + 2]];
@@ -95,19 +104,18 @@ void LaneCounters::Count(std::span<const float> values, CellCounts& counts) {
     }
     for (; i < chunk.size(); ++i) ++lane[indices_[i]];
     pending_ += chunk.size();
-    if (pending_ >= kMostPending) FlushInto(counts);
   }
+  if (pending_ >= kMostPending) FlushInto(counts);
 }
 
 void LaneCounters::FlushInto(CellCounts& counts) {
   if (pending_ == 0) return;
-  const uint32_t* const lane = lanes_.data();
-  for (int i = 0; i < CellGrid::kCells; ++i) {
-    uint64_t sum = 0;
-    for (int l = 0; l < kLanes; ++l) sum += lane[l * CellGrid::kCells + i];
-    if (sum) counts.Add(i, sum);
-  }
-  std::fill(lanes_.begin(), lanes_.end(), 0);
+  const auto flush = [&](int from, int& end) {
+    internal::FlushLanes(lanes_.data() + from, CellGrid::kCells, counts.counts_.data() + from,
+                         std::exchange(end, 0));
+  };
+  flush(0, positive_end_);
+  flush(CellGrid::kSideCells, negative_end_);
   pending_ = 0;
 }
 

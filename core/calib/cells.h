@@ -78,6 +78,7 @@ class CellCounts {
   void Add(const CellCounts& other);
 
  private:
+  friend class LaneCounters;
   CellGrid grid_;
   std::vector<uint64_t> counts_;
 };
@@ -87,19 +88,19 @@ class CellCounts {
 // clamped values).
 class LaneCounters {
  public:
-  // All values are finite and within the grid of `counts`.
-  void Count(std::span<const float> values, CellCounts& counts);
+  // All values are finite, within [low, high] and within the grid of `counts`.
+  void Count(std::span<const float> values, float low, float high, CellCounts& counts);
   // To be called before anybody reads `counts` or it grows.
   void FlushInto(CellCounts& counts);
 
  private:
-  static constexpr int kLanes = 4;
   static constexpr size_t kChunk = 4096;
   static constexpr uint64_t kMostPending = uint64_t{1} << 31;
 
   std::array<int32_t, kChunk> indices_;
   std::vector<uint32_t> lanes_;
   uint64_t pending_ = 0;
+  int positive_end_ = 0, negative_end_ = 0;  // beyond these indices a side has counted nothing
 };
 
 }  // namespace haq::calib

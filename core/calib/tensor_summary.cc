@@ -63,7 +63,7 @@ void ObserveScratch::Part::Observe(std::span<const float> values, Block& block) 
     lanes.FlushInto(cells);
     cells.GrowTo(exponent);
   }
-  lanes.Count(values, cells);
+  lanes.Count(values, block.low, block.high, cells);
 }
 
 ObserveScratch::ObserveScratch(ThreadPool* pool) : pool_(pool) {

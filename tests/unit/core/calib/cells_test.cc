@@ -112,11 +112,12 @@ TEST(CellCounts, GrowingIsTheSameAsHavingStartedLarge) {
         lanes.FlushInto(grown);
         grown.GrowTo(exponent);
       }
-      lanes.Count({&value, 1}, grown);
+      lanes.Count({&value, 1}, value, value, grown);
     }
     lanes.FlushInto(grown);
     grown.GrowTo(CellGrid::kLargestExponent);
-    lanes.Count(named.values, direct);
+    const Scan scan = ScanValues(named.values);
+    lanes.Count(named.values, scan.low(), scan.high(), direct);
     lanes.FlushInto(direct);
     EXPECT_TRUE(std::ranges::equal(grown.counts(), direct.counts()));
   }
