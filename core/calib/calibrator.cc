@@ -1,5 +1,7 @@
 #include "core/calib/calibrator.h"
 
+#include <algorithm>
+#include <bit>
 #include <numeric>
 
 namespace haq::calib {
@@ -33,30 +35,61 @@ std::vector<ir::ValueId> DecidingValues(const ir::Graph& graph) {
   return deciding;
 }
 
-Calibrator::Calibrator(const ir::Graph& graph, std::string_view method, ThreadPool* pool)
+int64_t MicroBatchImages(int64_t input_elements) {
+  constexpr int64_t kElements = 1'500'000;
+  const int64_t fit = std::clamp<int64_t>(kElements / input_elements, 4, 64);
+  return static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(fit)));
+}
+
+Calibrator::Calibrator(const ir::Graph& graph, std::string_view method)
     : graph_(graph),
       method_(method),
       deciding_(DecidingValues(graph)),
-      observed_(graph.values.size()),
-      summaries_(graph.values.size()),
-      scratch_(pool) {
-  for (const ir::ValueId value : deciding_) observed_[value] = true;
+      needs_{std::vector<bool>(graph.values.size()), true},
+      summaries_(graph.values.size()) {
+  for (const ir::ValueId value : deciding_) needs_.values[value] = true;
 }
 
 Status Calibrator::ObserveBatch(float_exec::Executor& executor, int64_t n,
                                 std::span<const float> input) {
-  HAQ_ASSIGN_OR_RETURN(const int64_t outputs, ir::ElementCount(graph_.values[graph_.output].shape));
-  output_.resize(n * outputs);
-  HAQ_RETURN_IF_ERROR(
-      executor.Run(n, input, output_, [&](ir::ValueId value, std::span<const float> elements) {
-        if (observed_[value]) summaries_[value].Observe(elements, n, scratch_);
-      }));
-  images_ += n;
+  HAQ_ASSIGN_OR_RETURN(const int64_t elements, ir::ElementCount(graph_.values[graph_.input].shape));
+  if (n < 1 || input.size() != static_cast<size_t>(n * elements)) {
+    return InvalidArgument("{} samples need {} elements each, got {}", n, elements, input.size());
+  }
+  const int64_t most = MicroBatchImages(elements);
+  for (int64_t at = 0; at < n; at += most) {
+    const int64_t count = std::min(most, n - at);
+    HAQ_RETURN_IF_ERROR(
+        ObserveMicroBatch(executor, count, input.subspan(at * elements, count * elements)));
+    images_ += count;
+  }
   return {};
 }
 
+Status Calibrator::ObserveMicroBatch(float_exec::Executor& executor, int64_t n,
+                                     std::span<const float> input) {
+  HAQ_ASSIGN_OR_RETURN(const int64_t outputs, ir::ElementCount(graph_.values[graph_.output].shape));
+  const int64_t elements = static_cast<int64_t>(input.size()) / n;
+  const int64_t images = MicroBatchImages(elements);
+  output_.resize(images * outputs);
+  if (n < images) {
+    padded_.assign(images * elements, 0);
+    std::copy(input.begin(), input.end(), padded_.begin());
+    input = padded_;
+  }
+  const Parallel parallel{executor.threads(), [&](int64_t count, const auto& body) {
+                            executor.ParallelFor(count, body);
+                          }};
+  return executor.Run(
+      images, input, output_,
+      [&](ir::ValueId value, std::span<const float> values) {
+        summaries_[value].Observe(values.first(values.size() / images * n), n, scratch_, parallel);
+      },
+      needs_);
+}
+
 Status Calibrator::Merge(const Calibrator& later) {
-  if (observed_ != later.observed_) {
+  if (needs_.values != later.needs_.values) {
     return InvalidArgument("calibrations of different networks cannot be merged");
   }
   for (size_t value = 0; value < summaries_.size(); ++value) {
@@ -70,7 +103,7 @@ void Calibrator::Save(ByteWriter& writer) const {
   writer.Write(images_);
   writer.Write<uint64_t>(summaries_.size());
   for (size_t value = 0; value < summaries_.size(); ++value) {
-    if (observed_[value]) summaries_[value].Save(writer);
+    if (needs_.values[value]) summaries_[value].Save(writer);
   }
 }
 
@@ -80,7 +113,7 @@ Status Calibrator::Restore(ByteReader& reader) {
     return DataLoss("the calibration state is of another network");
   }
   for (size_t value = 0; value < summaries_.size(); ++value) {
-    if (observed_[value]) {
+    if (needs_.values[value]) {
       HAQ_RETURN_IF_ERROR(summaries_[value].Restore(reader).WithContext(
           fmt::format("tensor \"{}\"", graph_.values[value].name)));
     }
@@ -96,7 +129,7 @@ Result<std::vector<quant::Range>> Calibrator::ChooseRanges(std::string_view meth
                                                            const ChoiceContext& context) const {
   std::vector<quant::Range> ranges(graph_.values.size());
   for (size_t value = 0; value < ranges.size(); ++value) {
-    if (!observed_[value]) continue;
+    if (!needs_.values[value]) continue;
     const auto range = ChooseRange(method, summaries_[value], context);
     if (!range.ok()) {
       return range.status().WithContext(fmt::format("tensor \"{}\"", graph_.values[value].name));

@@ -80,10 +80,11 @@ void CellCounts::Add(const CellCounts& other) {
   for (int i = 0; i < CellGrid::kCells; ++i) counts_[i] += other.counts_[i];
 }
 
-void LaneCounters::Count(std::span<const float> values, float low, float high, CellCounts& counts) {
+void LaneCounters::Count(std::span<const float> values, float low, float high,
+                         const CellGrid& grid) {
   static_assert(internal::kLanes == 4);
   lanes_.resize(internal::kLanes * CellGrid::kCells);
-  for (const int index : {counts.grid().IndexOf(low), counts.grid().IndexOf(high)}) {
+  for (const int index : {grid.IndexOf(low), grid.IndexOf(high)}) {
     const bool negative = index >= CellGrid::kSideCells;
     int& end = negative ? negative_end_ : positive_end_;
     end = std::max(end, index + 1 - (negative ? CellGrid::kSideCells : 0));
@@ -94,7 +95,7 @@ void LaneCounters::Count(std::span<const float> values, float low, float high, C
   while (!values.empty()) {
     const std::span<const float> chunk = values.first(std::min(values.size(), kChunk));
     values = values.subspan(chunk.size());
-    counts.grid().IndicesOf(chunk, indices_.data());
+    grid.IndicesOf(chunk, indices_.data());
     size_t i = 0;
     for (; i + internal::kLanes <= chunk.size(); i += internal::kLanes) {
       ++lane[indices_[i]];
@@ -103,20 +104,17 @@ void LaneCounters::Count(std::span<const float> values, float low, float high, C
       ++lane[3 * CellGrid::kCells + indices_[i + 3]];
     }
     for (; i < chunk.size(); ++i) ++lane[indices_[i]];
-    pending_ += chunk.size();
   }
-  if (pending_ >= kMostPending) FlushInto(counts);
 }
 
 void LaneCounters::FlushInto(CellCounts& counts) {
-  if (pending_ == 0) return;
+  if (positive_end_ == 0) return;
   const auto flush = [&](int from, int& end) {
     internal::FlushLanes(lanes_.data() + from, CellGrid::kCells, counts.counts_.data() + from,
                          std::exchange(end, 0));
   };
   flush(0, positive_end_);
   flush(CellGrid::kSideCells, negative_end_);
-  pending_ = 0;
 }
 
 }  // namespace haq::calib

@@ -88,18 +88,16 @@ class CellCounts {
 // clamped values).
 class LaneCounters {
  public:
-  // All values are finite, within [low, high] and within the grid of `counts`.
-  void Count(std::span<const float> values, float low, float high, CellCounts& counts);
-  // To be called before anybody reads `counts` or it grows.
+  // Fewer than 2^32 values in all before FlushInto, finite, within [low, high] and within the grid,
+  // which is that of the counts to be flushed into.
+  void Count(std::span<const float> values, float low, float high, const CellGrid& grid);
   void FlushInto(CellCounts& counts);
 
  private:
   static constexpr size_t kChunk = 4096;
-  static constexpr uint64_t kMostPending = uint64_t{1} << 31;
 
   std::array<int32_t, kChunk> indices_;
   std::vector<uint32_t> lanes_;
-  uint64_t pending_ = 0;
   int positive_end_ = 0, negative_end_ = 0;  // beyond these indices a side has counted nothing
 };
 

@@ -14,15 +14,21 @@ constexpr size_t kLeastPerThread = 32768;
 // A part of one image.
 struct Block {
   size_t begin, size;
-  float low, high;  // of its finite values; low above high when none
+  bool counted = false;
+  // Of its finite values; low above high when there are none.
+  float low = std::numeric_limits<float>::infinity();
+  float high = -std::numeric_limits<float>::infinity();
+  uint32_t zeros = 0, not_finite = 0;
+
+  int exponent() const { return CellGrid::ExponentFor(std::max(std::abs(low), std::abs(high))); }
 };
 
 std::vector<Block> CutIntoBlocks(size_t values_per_image, int64_t images) {
   std::vector<Block> blocks;
   for (int64_t image = 0; image < images; ++image) {
     for (size_t at = 0; at < values_per_image; at += kBlock) {
-      blocks.push_back(
-          {image * values_per_image + at, std::min(kBlock, values_per_image - at), 0, 0});
+      blocks.push_back({.begin = image * values_per_image + at,
+                        .size = std::min(kBlock, values_per_image - at)});
     }
   }
   return blocks;
@@ -32,44 +38,34 @@ std::vector<Block> CutIntoBlocks(size_t values_per_image, int64_t images) {
 
 struct ObserveScratch::Part {
   LaneCounters lanes;
-  CellCounts cells;
   std::vector<float> finite;
-  uint64_t not_finite = 0, zeros = 0;
 
-  void Observe(std::span<const float> values, Block& block);
+  void Observe(std::span<const float> values, const CellCounts& cells, Block& block);
 };
 
-// `block` is the one of `values`.
-void ObserveScratch::Part::Observe(std::span<const float> values, Block& block) {
+// Counts the values of `block` unless they need a larger grid than that of `cells`.
+void ObserveScratch::Part::Observe(std::span<const float> values, const CellCounts& cells,
+                                   Block& block) {
   Scan scan = ScanValues(values);
   if (!scan.AllFinite()) {
     finite.clear();
     std::copy_if(values.begin(), values.end(), std::back_inserter(finite),
                  [](float value) { return std::isfinite(value); });
-    not_finite += values.size() - finite.size();
-    if (finite.empty()) {
-      block.low = std::numeric_limits<float>::infinity();
-      block.high = -block.low;
-      return;
-    }
+    block.not_finite = static_cast<uint32_t>(values.size() - finite.size());
+    block.counted = finite.empty();
+    if (block.counted) return;
     values = finite;
     scan = ScanValues(values);
   }
   block.low = scan.low();
   block.high = scan.high();
-  zeros += scan.zeros;
-  const int exponent = CellGrid::ExponentFor(std::max(std::abs(block.low), std::abs(block.high)));
-  if (cells.counts().empty() || exponent > cells.grid().exponent()) {
-    lanes.FlushInto(cells);
-    cells.GrowTo(exponent);
-  }
-  lanes.Count(values, block.low, block.high, cells);
+  block.zeros = scan.zeros;
+  if (cells.counts().empty() || block.exponent() > cells.grid().exponent()) return;
+  lanes.Count(values, block.low, block.high, cells.grid());
+  block.counted = true;
 }
 
-ObserveScratch::ObserveScratch(ThreadPool* pool) : pool_(pool) {
-  parts_.resize(pool ? pool->threads() : 1);
-  for (auto& part : parts_) part = std::make_unique<Part>();
-}
+ObserveScratch::ObserveScratch() = default;
 ObserveScratch::ObserveScratch(ObserveScratch&&) = default;
 ObserveScratch::~ObserveScratch() = default;
 
@@ -78,40 +74,38 @@ void TensorSummary::Observe(std::span<const float> values, int64_t images) {
   Observe(values, images, scratch);
 }
 
-void TensorSummary::Observe(std::span<const float> values, int64_t images,
-                            ObserveScratch& scratch) {
+void TensorSummary::Observe(std::span<const float> values, int64_t images, ObserveScratch& scratch,
+                            const Parallel& parallel) {
   if (values.empty() || images < 1) return;
   const size_t per_image = values.size() / images;
   std::vector<Block> blocks = CutIntoBlocks(per_image, images);
   const auto parts = static_cast<int64_t>(
-      std::clamp<size_t>(values.size() / kLeastPerThread, 1, scratch.parts_.size()));
+      std::clamp<size_t>(values.size() / kLeastPerThread, 1, std::max(parallel.threads, 1)));
+  while (std::ssize(scratch.parts_) < parts) {
+    scratch.parts_.push_back(std::make_unique<ObserveScratch::Part>());
+  }
   const auto observe_part = [&](int64_t p) {
-    const auto blocks_before = [&](int64_t part) { return blocks.size() * part / parts; };
-    for (size_t b = blocks_before(p); b < blocks_before(p + 1); ++b) {
-      scratch.parts_[p]->Observe(values.subspan(blocks[b].begin, blocks[b].size), blocks[b]);
+    for (size_t b = blocks.size() * p / parts; b < blocks.size() * (p + 1) / parts; ++b) {
+      Block& block = blocks[b];
+      if (block.counted) continue;
+      scratch.parts_[p]->Observe(values.subspan(block.begin, block.size), cells_, block);
     }
   };
-  // The first part counts straight into this summary.
-  std::swap(scratch.parts_[0]->cells, cells_);
-  if (parts == 1) {
-    observe_part(0);
-  } else {
-    scratch.pool_->ParallelFor(parts, [&](int64_t p, int) { observe_part(p); });
-  }
-  for (int64_t p = 0; p < parts; ++p) {
-    ObserveScratch::Part& part = *scratch.parts_[p];
-    part.lanes.FlushInto(part.cells);
-    zeros_ += std::exchange(part.zeros, 0);
-    not_finite_ += std::exchange(part.not_finite, 0);
-    if (p == 0) {
-      std::swap(part.cells, cells_);
-    } else {
-      cells_.Add(part.cells);
-      part.cells = {};
+  // Twice only where values are larger than all before them.
+  for (bool done = false; !done;) {
+    parts == 1 ? observe_part(0) : parallel.run(parts, observe_part);
+    for (int64_t p = 0; p < parts; ++p) scratch.parts_[p]->lanes.FlushInto(cells_);
+    done = true;
+    for (const Block& block : blocks) {
+      if (block.counted) continue;
+      cells_.GrowTo(block.exponent());
+      done = false;
     }
   }
   count_ += values.size();
   for (const Block& block : blocks) {
+    zeros_ += block.zeros;
+    not_finite_ += block.not_finite;
     low_ = std::min(low_, block.low);
     high_ = std::max(high_, block.high);
     if (block.low <= block.high) moving_.AddExtremes(block.low, block.high);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <span>
@@ -13,26 +14,29 @@
 
 #include "core/base/byte_io.h"
 #include "core/base/status.h"
-#include "core/base/thread_pool.h"
 #include "core/calib/cells.h"
 #include "core/calib/moving_minmax.h"
 #include "core/quant/params.h"
 
 namespace haq::calib {
 
-// Scratch memory for Observe, and the threads it may use. One for any number of summaries; one
-// Observe at a time.
+// Threads that Observe may use: `run` calls body(i) once for every i in [0, count), up to `threads`
+// at a time.
+struct Parallel {
+  int threads = 1;
+  std::function<void(int64_t count, const std::function<void(int64_t i)>& body)> run;
+};
+
+// Scratch memory for Observe. One for any number of summaries; one Observe at a time.
 class ObserveScratch {
  public:
-  // `pool` may be null: the calling thread does everything.
-  explicit ObserveScratch(ThreadPool* pool = nullptr);
+  ObserveScratch();
   ObserveScratch(ObserveScratch&&);
   ~ObserveScratch();
 
  private:
   friend class TensorSummary;
   struct Part;
-  ThreadPool* const pool_;
   std::vector<std::unique_ptr<Part>> parts_;
 };
 
@@ -41,7 +45,8 @@ class TensorSummary {
  public:
   // The values of `images` images, image by image, equally many of each. Non-finite values are
   // counted and otherwise left out.
-  void Observe(std::span<const float> values, int64_t images, ObserveScratch& scratch);
+  void Observe(std::span<const float> values, int64_t images, ObserveScratch& scratch,
+               const Parallel& parallel = {});
   void Observe(std::span<const float> values, int64_t images = 1);
 
   // Makes this the summary of both streams, the other's images after this one's.

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/float_exec/kernels.h"
+#include "core/float_exec/parallel.h"
 #include "core/float_exec/plain_layout.h"
 
 namespace haq::float_exec {
@@ -52,7 +53,8 @@ struct Executor::Impl {
 
   void Prepare();
   void RunStep(const Step& step);
-  static void Tell(const Observer& observe, ir::ValueId value, const at::Tensor& tensor);
+  static void Tell(const Observer& observe, const ObserverNeeds& needs, ir::ValueId value,
+                   const at::Tensor& tensor);
 };
 
 void Executor::Impl::Prepare() {
@@ -83,8 +85,12 @@ void Executor::Impl::RunStep(const Step& step) {
   values[step.output] = step.kernel(inputs, may_overwrite);
 }
 
-void Executor::Impl::Tell(const Observer& observe, ir::ValueId value, const at::Tensor& tensor) {
-  const at::Tensor plain = PlainLayout(tensor);
+void Executor::Impl::Tell(const Observer& observe, const ObserverNeeds& needs, ir::ValueId value,
+                          const at::Tensor& tensor) {
+  if (!observe || (!needs.values.empty() && !needs.values[value])) return;
+  const bool as_it_is =
+      needs.any_order && tensor.dim() == 4 && tensor.is_contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor plain = as_it_is ? tensor : PlainLayout(tensor);
   observe(value, {plain.data_ptr<float>(), static_cast<size_t>(plain.numel())});
 }
 
@@ -106,8 +112,14 @@ Result<std::unique_ptr<Executor>> Executor::Create(const ir::Graph& graph, int t
   }
 }
 
+int Executor::threads() const { return impl_->threads; }
+
+void Executor::ParallelFor(int64_t count, const std::function<void(int64_t i)>& body) const {
+  float_exec::ParallelFor(impl_->threads, count, body);
+}
+
 Status Executor::Run(int64_t n, std::span<const float> input, std::span<float> output,
-                     const Observer& observe) {
+                     const Observer& observe, const ObserverNeeds& needs) {
   Impl& impl = *impl_;
   const ir::Graph& graph = impl.graph;
   if (n < 1 || input.size() != static_cast<size_t>(n * impl.input_elements) ||
@@ -124,12 +136,12 @@ Status Executor::Run(int64_t n, std::span<const float> input, std::span<float> o
     const at::Tensor sample = at::from_blob(const_cast<float*>(input.data()),
                                             WithBatch(graph.values[graph.input].shape, n));
     impl.values[graph.input] = sample;
-    if (observe) Impl::Tell(observe, graph.input, sample);
+    Impl::Tell(observe, needs, graph.input, sample);
     for (size_t i = 0; i < impl.steps.size(); ++i) {
       place = graph.nodes[i].name;
       impl.RunStep(impl.steps[i]);
       const ir::ValueId made = impl.steps[i].output;
-      if (observe) Impl::Tell(observe, made, impl.values[made]);
+      Impl::Tell(observe, needs, made, impl.values[made]);
     }
     const at::Tensor result = PlainLayout(impl.values[graph.output]);
     std::memcpy(output.data(), result.data_ptr<float>(), output.size_bytes());

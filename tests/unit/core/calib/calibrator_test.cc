@@ -22,10 +22,11 @@ ir::Conv2d Conv(int64_t channels, unsigned seed) {
   return conv;
 }
 
-// conv -> relu -> max pool -> reshape -> slice, with the convolution's clamp read by nobody else.
+// conv -> relu -> max pool -> reshape -> slice and linear, with the convolution's clamp read by
+// nobody else.
 struct Net {
   ir::Graph graph;
-  ir::ValueId conv, relu, pool, flat, half;
+  ir::ValueId conv, relu, pool, flat, half, linear;
 
   Net() {
     graph.input = graph.AddValue("input", {1, 3, 8, 8});
@@ -37,7 +38,14 @@ struct Net {
     pool = graph.AddNode("pool", max_pool, {relu}, {1, 4, 4, 4});
     flat = graph.AddNode("flat", ir::Reshape{}, {pool}, {1, 64});
     half = graph.AddNode("half", ir::Slice{}, {flat}, {1, 32});
-    graph.output = half;
+    ir::Linear dense;
+    dense.weight.shape = {40, 64};
+    std::mt19937 random(2);
+    std::normal_distribution<float> normal;
+    dense.weight.data.resize(40 * 64);
+    for (float& weight : dense.weight.data) weight = normal(random);
+    linear = graph.AddNode("linear", dense, {flat}, {1, 40});
+    graph.output = graph.AddNode("both", ir::Concat{}, {half, linear}, {1, 72});
   }
 };
 
@@ -108,12 +116,32 @@ TEST_F(CalibratorTest, ValuesWithSeveralReadersStandForThemselves) {
   EXPECT_EQ(DecidingValues(short_graph)[value], value);
 }
 
-TEST_F(CalibratorTest, BatchesDoNotMatter) {
-  const std::vector<float> images = RandomImages(25);
-  const std::vector<uint8_t> whole = StateOf(Observe(images, 0, 25, 25));
-  for (const int64_t batch : {1, 2, 7, 10}) {
-    EXPECT_EQ(StateOf(Observe(images, 0, 25, batch)), whole) << "batches of " << batch;
+TEST_F(CalibratorTest, BatchesAndThreadsDoNotMatter) {
+  const std::vector<float> images = RandomImages(70);  // over a micro-batch
+  ASSERT_EQ(MicroBatchImages(kInputs), 64);
+  const std::vector<uint8_t> whole = StateOf(Observe(images, 0, 70, 70));
+  for (const int threads : {1, 2}) {
+    executor_ = float_exec::Executor::Create(net_.graph, threads).value();
+    for (const int64_t batch : {1, 7, 64, 65}) {
+      EXPECT_EQ(StateOf(Observe(images, 0, 70, batch)), whole)
+          << threads << " threads, batches of " << batch;
+    }
   }
+}
+
+TEST_F(CalibratorTest, RefusesBatchesThatAreNotWhole) {
+  Calibrator calibrator(net_.graph, "minmax");
+  const std::vector<float> images = RandomImages(2);
+  EXPECT_EQ(calibrator.ObserveBatch(*executor_, 3, images).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(calibrator.ObserveBatch(*executor_, 0, {}).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(calibrator.images(), 0);
+}
+
+TEST(MicroBatchImages, DependsOnTheInputAlone) {
+  EXPECT_EQ(MicroBatchImages(3 * 32 * 32), 64);
+  EXPECT_EQ(MicroBatchImages(3 * 224 * 224), 8);
+  EXPECT_EQ(MicroBatchImages(1), 64);
+  EXPECT_EQ(MicroBatchImages(int64_t{1} << 40), 4);
 }
 
 TEST_F(CalibratorTest, ShardsAndCheckpointsDoNotMatter) {

@@ -112,12 +112,12 @@ TEST(CellCounts, GrowingIsTheSameAsHavingStartedLarge) {
         lanes.FlushInto(grown);
         grown.GrowTo(exponent);
       }
-      lanes.Count({&value, 1}, value, value, grown);
+      lanes.Count({&value, 1}, value, value, grown.grid());
     }
     lanes.FlushInto(grown);
     grown.GrowTo(CellGrid::kLargestExponent);
     const Scan scan = ScanValues(named.values);
-    lanes.Count(named.values, scan.low(), scan.high(), direct);
+    lanes.Count(named.values, scan.low(), scan.high(), direct.grid());
     lanes.FlushInto(direct);
     EXPECT_TRUE(std::ranges::equal(grown.counts(), direct.counts()));
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <random>
 
+#include "core/base/thread_pool.h"
 #include "core/calib/observer.h"
 #include "tests/support/seed.h"
 #include "tests/unit/core/calib/distributions.h"
@@ -26,6 +27,12 @@ TensorSummary SummaryOf(std::span<const float> values, int64_t images = 1) {
   TensorSummary summary;
   summary.Observe(values, images);
   return summary;
+}
+
+Parallel On(ThreadPool& pool) {
+  return {pool.threads(), [&pool](int64_t count, const std::function<void(int64_t)>& body) {
+            pool.ParallelFor(count, [&](int64_t i, int) { body(i); });
+          }};
 }
 
 // All but the moving average, which may differ in rounding or, where the order differs, altogether.
@@ -61,9 +68,9 @@ TEST_P(SummaryOfEvery, ThreadsDoNotMatter) {
   const TensorSummary alone = SummaryOf(GetParam().values, kImages);
   for (const int threads : {2, 3, 5}) {
     ThreadPool pool(threads);
-    ObserveScratch scratch(&pool);
+    ObserveScratch scratch;
     TensorSummary together;
-    together.Observe(GetParam().values, kImages, scratch);
+    together.Observe(GetParam().values, kImages, scratch, On(pool));
     EXPECT_EQ(StateOf(alone), StateOf(together)) << threads << " threads";
   }
 }
@@ -127,12 +134,13 @@ TEST(TensorSummary, LargeBatchesOverTheirThreadsCountTheSame) {
   // More than a block, a lane's chunk and a thread's least.
   const NamedValues named = ManyDistributions(300'000, test::Seed())[4];
   ThreadPool pool(2);
-  ObserveScratch scratch(&pool);
+  ObserveScratch scratch;
   TensorSummary together;
-  together.Observe(named.values, 3, scratch);
+  together.Observe(named.values, 3, scratch, On(pool));
   TensorSummary image_by_image;
   for (int i = 0; i < 3; ++i) {
-    image_by_image.Observe(std::span(named.values).subspan(i * 100'000, 100'000), 1, scratch);
+    image_by_image.Observe(std::span(named.values).subspan(i * 100'000, 100'000), 1, scratch,
+                           On(pool));
   }
   EXPECT_EQ(StateOf(together), StateOf(SummaryOf(named.values, 3)));
   EXPECT_EQ(StateOf(together), StateOf(image_by_image));

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <new>
+
 namespace haq::float_exec {
 namespace {
 
@@ -90,6 +93,61 @@ TEST(Executor, SameResultWithAndWithoutObserverAndThreads) {
     for (size_t i = 0; i < output.size(); ++i) ASSERT_NEAR(output[i], outputs[0][i], 1e-5);
   }
   EXPECT_EQ(outputs[0], outputs[1]);
+}
+
+TEST(Executor, TellsOnlyWhatTheObserverNeeds) {
+  const ir::Graph graph = SmallGraph();
+  const auto executor = Make(graph);
+  std::vector<float> output(2);
+  std::vector<ir::ValueId> seen;
+  const Executor::Observer observer = [&](ir::ValueId id, std::span<const float>) {
+    seen.push_back(id);
+  };
+  ASSERT_TRUE(executor
+                  ->Run(1, std::vector<float>{1, -2}, output, observer,
+                        {.values = {false, true, false, true}})
+                  .ok());
+  EXPECT_THAT(seen, ElementsAre(1, 3));
+  EXPECT_THAT(output, ElementsAre(3, -2));
+}
+
+TEST(Executor, AnyOrderKeepsTheSamplesApart) {
+  ir::Graph graph;
+  graph.input = graph.AddValue("x", {1, 3, 20, 20});
+  ir::Conv2d conv;
+  conv.weight.shape = {8, 3, 3, 3};
+  for (int i = 0; i < 8 * 27; ++i) conv.weight.data.push_back(static_cast<float>(i % 7) - 3);
+  graph.output = graph.AddNode("conv", conv, {graph.input}, {1, 8, 18, 18});
+  std::vector<float> input(2 * 1200);
+  for (size_t i = 0; i < input.size(); ++i) input[i] = static_cast<float>(i % 13) / 13 - 0.5f;
+  constexpr size_t kSample = 8 * 18 * 18;
+  std::vector<float> output(2 * kSample), told;
+  const auto executor = Make(graph);
+  ASSERT_TRUE(executor
+                  ->Run(2, input, output,
+                        [&](ir::ValueId, std::span<const float> elements) {
+                          told.assign(elements.begin(), elements.end());
+                        },
+                        {.values = {false, true}, .any_order = true})
+                  .ok());
+  ASSERT_EQ(told.size(), output.size());
+  for (const size_t begin : {size_t{0}, kSample}) {
+    std::sort(told.begin() + begin, told.begin() + begin + kSample);
+    std::sort(output.begin() + begin, output.begin() + begin + kSample);
+  }
+  EXPECT_EQ(told, output);
+}
+
+TEST(Executor, ParallelForCallsEachOnceAndPassesOnExceptions) {
+  const ir::Graph graph = SmallGraph();
+  for (const int threads : {1, 2, 5}) {
+    const auto executor = Make(graph, threads);
+    EXPECT_EQ(executor->threads(), threads);
+    std::vector<int> calls(100);
+    executor->ParallelFor(100, [&](int64_t i) { ++calls[i]; });
+    EXPECT_THAT(calls, testing::Each(1));
+    EXPECT_THROW(executor->ParallelFor(4, [](int64_t) { throw std::bad_alloc(); }), std::bad_alloc);
+  }
 }
 
 TEST(Executor, RefusesBuffersThatDoNotFit) {
