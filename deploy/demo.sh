@@ -48,7 +48,7 @@ run haq datasets push demo-calibration "$work/images/calibration"
 run haq datasets push demo-test "$work/images/test"
 
 step "Calibrate, quantize, evaluate"
-run haq calibrate demo --calibration demo-calibration --evaluation demo-test --method minmax --watch
+run haq calibrate demo --calibration demo-calibration --evaluation demo-test --watch
 
 step "INT8 inference"
 mapfile -t images < <(find "$work/images/test" -name '*.png' | sort | awk 'NR % 500 == 1')

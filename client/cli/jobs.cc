@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "client/cli/app.h"
 #include "client/cli/json.h"
@@ -9,13 +10,19 @@
 #include "client/cli/watch.h"
 #include "client/lib/names.h"
 #include "core/base/exit_code.h"
+#include "core/quant/corrections.h"
+#include "core/quant/methods.h"
+#include "core/quant/wide.h"
 
 namespace haq::client {
 namespace {
 
 struct CalibrateOptions {
-  std::string model, calibration, evaluation, method = "minmax", scheme = "hybrid",
-                                              weights = "per_channel";
+  std::string model, calibration, evaluation;
+  // What is empty or not set is the server's default.
+  std::string method, scheme, weights, preset;
+  std::optional<bool> bias_correction, equalize, adaround;
+  std::optional<std::string> wide;
   int64_t limit_calibration = 0, limit_evaluation = 0;
   bool watch = false;
 };
@@ -28,6 +35,15 @@ Result<int> Calibrate(App* app, const CalibrateOptions& options) {
   spec.set_method(options.method);
   spec.set_scheme(options.scheme);
   spec.set_weights(options.weights);
+  spec.set_preset(options.preset);
+  if (options.bias_correction) spec.set_bias_correction(*options.bias_correction);
+  if (options.equalize) spec.set_equalize(*options.equalize);
+  if (options.adaround) spec.set_adaround(*options.adaround);
+  if (options.wide) {
+    HAQ_ASSIGN_OR_RETURN(const quant::WideChoice wide, quant::ParseWide(*options.wide, "--wide"));
+    spec.set_wide_count(wide.count);
+    spec.mutable_wide_tensors()->Add(wide.tensors.begin(), wide.tensors.end());
+  }
   spec.set_limit_calibration(options.limit_calibration);
   spec.set_limit_evaluation(options.limit_evaluation);
   HAQ_ASSIGN_OR_RETURN(const v1::Job job, app->client().CreateJob(spec));
@@ -119,13 +135,43 @@ Result<int> Cancel(App* app, const std::string& name) {
   return kExitOk;
 }
 
+void AddMethodOptions(CLI::App* command, CalibrateOptions* options) {
+  command
+      ->add_option("--method", options->method,
+                   fmt::format("How ranges are chosen (default {}): {}", quant::kDefaultMethod,
+                               fmt::join(quant::MethodNames(), ", ")))
+      ->type_name("NAME");
+  command->add_option("--scheme", options->scheme, "hybrid (default), symmetric or asymmetric")
+      ->type_name("NAME");
+  command->add_option("--weights", options->weights, "per_channel (default) or per_tensor")
+      ->type_name("NAME");
+  command
+      ->add_option("--preset", options->preset,
+                   fmt::format("Which corrections are on (default {}): {}", quant::kDefaultPreset,
+                               fmt::join(quant::PresetNames(), ", ")))
+      ->type_name("NAME");
+  const auto add_switch = [&](const char* flag, std::optional<bool>* value, const char* what) {
+    command->add_option(flag, *value, fmt::format("{}; default: as the preset says", what))
+        ->check(CLI::IsMember({"on", "off"}))
+        ->type_name("on|off");
+  };
+  add_switch("--bias-correction", &options->bias_correction, "Correct the mean error in the bias");
+  add_switch("--equalize", &options->equalize, "Equalize channels across layers");
+  add_switch("--adaround", &options->adaround, "Learn how weights are rounded");
+  command
+      ->add_option("--wide", options->wide, "Keep the worst N tensors, or those named, at 16 bits")
+      ->type_name("N|NAME,..");
+}
+
 void AddCalibrate(CLI::App* root, App* app) {
   auto options = std::make_shared<CalibrateOptions>();
   CLI::App* command = app->AddCommand(
       root, "calibrate", "Quantize a model: calibrate, evaluate, and serve the INT8 network",
       "haq calibrate resnet20 --calibration cifar-calibration --evaluation cifar-test --watch\n"
       "haq calibrate resnet20 --calibration cifar-calibration --evaluation cifar-test \\\n"
-      "    --method minmax --scheme asymmetric --weights per_tensor --limit-evaluation 1000",
+      "    --method minmax --scheme asymmetric --weights per_tensor --limit-evaluation 1000\n"
+      "haq calibrate resnet20 --calibration cifar-calibration --evaluation cifar-test \\\n"
+      "    --preset best --equalize off --wide 6",
       [app, options] { return Calibrate(app, *options); });
   command->add_option("MODEL", options->model, "Name of the model")->required();
   command->add_option("--calibration", options->calibration, "Dataset to choose the ranges on")
@@ -134,12 +180,7 @@ void AddCalibrate(CLI::App* root, App* app) {
   command->add_option("--evaluation", options->evaluation, "Dataset to measure the accuracy on")
       ->required()
       ->type_name("DATASET");
-  command->add_option("--method", options->method, "How ranges are chosen (default minmax)")
-      ->type_name("NAME");
-  command->add_option("--scheme", options->scheme, "hybrid (default), symmetric or asymmetric")
-      ->type_name("NAME");
-  command->add_option("--weights", options->weights, "per_channel (default) or per_tensor")
-      ->type_name("NAME");
+  AddMethodOptions(command, options.get());
   command
       ->add_option("--limit-calibration", options->limit_calibration,
                    "Only the first N images; 0 is all")

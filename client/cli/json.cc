@@ -24,6 +24,7 @@ ordered_json FromMessage(const Message& message) {
 
 ordered_json Single(const Message& message, const Reflection& reflection,
                     const FieldDescriptor* field) {
+  if (field->has_presence() && !reflection.HasField(message, field)) return nullptr;
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:
       return reflection.GetInt32(message, field);
@@ -44,7 +45,6 @@ ordered_json Single(const Message& message, const Reflection& reflection,
     case FieldDescriptor::CPPTYPE_STRING:
       return reflection.GetString(message, field);
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      if (!reflection.HasField(message, field)) return nullptr;
       return FromMessage(reflection.GetMessage(message, field));
   }
   return nullptr;
@@ -108,7 +108,7 @@ ordered_json ToJson(const Message& message) {
         list.push_back(Element(message, reflection, field, k));
       }
       json[field->name()] = std::move(list);
-    } else if (field->containing_oneof() == nullptr || reflection.HasField(message, field)) {
+    } else if (field->real_containing_oneof() == nullptr || reflection.HasField(message, field)) {
       AddField(&json, field->name(), Single(message, reflection, field));
     }
   }

@@ -9,10 +9,10 @@
 
 namespace haq::client {
 
-// Field names as in the .proto files, every field present (a message that is unset is null, a oneof
-// only shows the member that is set), 64-bit numbers as numbers, timestamps as RFC 3339 text, enums
-// by name, and `*_json` fields, when they hold JSON, as the document itself under the name without
-// `_json`.
+// Field names as in the .proto files, every field present (a message or an `optional` field that is
+// unset is null, a oneof only shows the member that is set), 64-bit numbers as numbers, timestamps
+// as RFC 3339 text, enums by name, and `*_json` fields, when they hold JSON, as the document itself
+// under the name without `_json`.
 nlohmann::ordered_json ToJson(const google::protobuf::Message& message);
 
 // {"error": {"code": "NOT_FOUND", "message": "...", "fields": [{"field", "description"}]}}

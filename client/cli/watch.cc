@@ -28,6 +28,24 @@ std::string Describe(const v1::JobEvent& event) {
   return text;
 }
 
+// What was chosen beside the preset: ", equalize off, 6 tensors at 16 bits".
+std::string DescribeChoices(const v1::CalibrationSpec& spec) {
+  std::string text;
+  const auto add = [&](const char* name, bool set, bool on) {
+    if (set) text += fmt::format(", {} {}", name, on ? "on" : "off");
+  };
+  add("bias correction", spec.has_bias_correction(), spec.bias_correction());
+  add("equalize", spec.has_equalize(), spec.equalize());
+  add("adaround", spec.has_adaround(), spec.adaround());
+  if (spec.wide_count() > 0) {
+    text += fmt::format(", the worst {} tensors at 16 bits", spec.wide_count());
+  }
+  if (spec.wide_tensors_size() > 0) {
+    text += fmt::format(", at 16 bits: {}", fmt::join(spec.wide_tensors(), ", "));
+  }
+  return text;
+}
+
 int ExitCodeOfJob(v1::JobState state) {
   if (state == v1::SUCCEEDED) return kExitOk;
   return state == v1::CANCELLED ? ExitCodeOf(StatusCode::kCancelled) : kExitFailure;
@@ -58,9 +76,6 @@ void WatchView::Show(const v1::JobEvent& event) {
 
 std::string DescribeJob(const v1::Job& job) {
   const auto& spec = job.spec();
-  const auto or_default = [](const std::string& text, const char* fallback) {
-    return text.empty() ? std::string(fallback) : text;
-  };
   std::string text = fmt::format("{}  {}\n", job.name(), v1::JobState_Name(job.state()));
   if (!job.error().empty()) {
     text += fmt::format("  error        {}: {}\n", job.error_code(), job.error());
@@ -73,9 +88,9 @@ std::string DescribeJob(const v1::Job& job) {
   text += fmt::format(
       "  evaluation   {}{}\n", spec.evaluation_dataset(),
       spec.limit_evaluation() > 0 ? fmt::format(", first {} images", spec.limit_evaluation()) : "");
-  text +=
-      fmt::format("  method       {}, {}, weights {}\n", or_default(spec.method(), "minmax"),
-                  or_default(spec.scheme(), "hybrid"), or_default(spec.weights(), "per_channel"));
+  text += fmt::format("  method       {}, {}, weights {}\n", spec.method(), spec.scheme(),
+                      spec.weights());
+  text += fmt::format("  preset       {}{}\n", spec.preset(), DescribeChoices(spec));
   text += fmt::format("  created      {}, started {}, ended {}\n", FormatTime(job.create_time()),
                       FormatTime(job.start_time()), FormatTime(job.end_time()));
   text += fmt::format("  attempt      {}, events {}{}\n", job.attempt(), job.last_sequence(),

@@ -19,6 +19,7 @@
 #include "core/pipeline/integer_runner.h"
 #include "core/pipeline/layer_sqnr.h"
 #include "core/pipeline/report.h"
+#include "core/quant/wide.h"
 
 namespace haq::pipeline {
 namespace {
@@ -37,9 +38,16 @@ double SecondsSince(Clock::time_point start) {
 std::string DigestOf(const Options& options, std::span<const uint8_t> model) {
   ByteWriter writer;
   for (const std::string& text :
-       {options.method, options.scheme, options.weights, options.preprocess_json}) {
+       {options.method, options.scheme, options.weights, options.preset, options.preprocess_json}) {
     writer.WriteString(text);
   }
+  const quant::Corrections corrections = Resolve(options);
+  for (const bool on : {corrections.bias_correction, corrections.equalize, corrections.adaround}) {
+    writer.Write(on);
+  }
+  writer.Write(options.wide_count);
+  writer.Write<uint64_t>(options.wide_tensors.size());
+  for (const std::string& name : options.wide_tensors) writer.WriteString(name);
   for (const int64_t dimension : options.input_shape) writer.Write(dimension);
   writer.Write(options.limit_calibration);
   writer.Write(options.limit_evaluation);
@@ -150,10 +158,11 @@ class Job {
 
   Status LowerAndSerialize(const calib::Calibrator& calibrator) {
     listener_.OnProgress({"lower", 0, 1, 0});
-    HAQ_ASSIGN_OR_RETURN(ranges_, calibrator.ChooseRanges());
     lower::Options lower_options;
     HAQ_ASSIGN_OR_RETURN(lower_options.scheme, quant::ParseSchemePolicy(options_.scheme));
     HAQ_ASSIGN_OR_RETURN(lower_options.weights, quant::ParseWeightGranularity(options_.weights));
+    HAQ_ASSIGN_OR_RETURN(ranges_,
+                         calibrator.ChooseRanges({lower_options.scheme, lower_options.hybrid}));
     HAQ_ASSIGN_OR_RETURN(lowered_, lower::Lower(graph_, ranges_, lower_options));
     artifact::Model& model = lowered_.model;
     model.input_shape = options_.input_shape;
@@ -273,12 +282,34 @@ class Job {
   std::vector<float> fp32_logits_, int8_logits_;
 };
 
+// Options that this build understands and has no implementation for.
+Status CheckImplemented(const Options& options) {
+  const quant::Corrections corrections = Resolve(options);
+  const auto unsupported = [](std::string_view field) {
+    return Unsupported("{}: this build has no implementation of it", field);
+  };
+  if (corrections.bias_correction) return unsupported("bias_correction");
+  if (corrections.equalize) return unsupported("equalize");
+  if (corrections.adaround) return unsupported("adaround");
+  if (options.wide_count > 0) return unsupported("wide_count");
+  if (!options.wide_tensors.empty()) return unsupported("wide_tensors");
+  return {};
+}
+
 }  // namespace
+
+quant::Corrections Resolve(const Options& options) {
+  return *quant::ResolveCorrections(options.preset,
+                                    {options.bias_correction, options.equalize, options.adaround});
+}
 
 Status Validate(const Options& options) {
   HAQ_RETURN_IF_ERROR(calib::CheckMethod(options.method));
   HAQ_RETURN_IF_ERROR(quant::ParseSchemePolicy(options.scheme).status());
   HAQ_RETURN_IF_ERROR(quant::ParseWeightGranularity(options.weights).status());
+  HAQ_RETURN_IF_ERROR(quant::CheckPreset(options.preset));
+  HAQ_RETURN_IF_ERROR(quant::CheckWide({options.wide_count, options.wide_tensors}));
+  HAQ_RETURN_IF_ERROR(CheckImplemented(options));
   if (options.input_shape.size() != 3 ||
       *std::min_element(options.input_shape.begin(), options.input_shape.end()) < 1) {
     return InvalidField("input_shape", "must be three positive numbers C,H,W, got [{}]",

@@ -15,14 +15,22 @@
 #include "core/base/cancellation.h"
 #include "core/base/status.h"
 #include "core/data/dataset.h"
+#include "core/quant/corrections.h"
+#include "core/quant/methods.h"
 
 namespace haq::pipeline {
 
 struct Options {
-  std::string method = "minmax";
+  std::string method = std::string(quant::kDefaultMethod);
   std::string scheme = "hybrid";        // hybrid, symmetric, asymmetric
   std::string weights = "per_channel";  // per_channel, per_tensor
-  std::vector<int64_t> input_shape;     // [C, H, W]
+  std::string preset = std::string(quant::kDefaultPreset);
+  // Corrections; one that is not set is what the preset says.
+  std::optional<bool> bias_correction, equalize, adaround;
+  // Kept at 16 bits: the worst `wide_count` tensors, or those named. Not both.
+  int64_t wide_count = 0;
+  std::vector<std::string> wide_tensors;
+  std::vector<int64_t> input_shape;  // [C, H, W]
   std::string preprocess_json = "{}";
   std::vector<std::string> class_names;
   int64_t limit_calibration = 0;  // the first N images; 0 is all
@@ -32,6 +40,9 @@ struct Options {
 };
 // kInvalidArgument names the option, what was found and what is allowed.
 Status Validate(const Options& options);
+
+// Which corrections valid options ask for.
+quant::Corrections Resolve(const Options& options);
 
 struct Progress {
   std::string phase;  // "import", "calibrate", "lower", "evaluate"

@@ -15,6 +15,17 @@ using nlohmann::json;
 // JSON has no NaN and no infinity: null says "no figure".
 json Number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
 
+json CorrectionsToJson(const Options& options) {
+  const quant::Corrections corrections = Resolve(options);
+  return {{"bias_correction", corrections.bias_correction},
+          {"equalize", corrections.equalize},
+          {"adaround", corrections.adaround}};
+}
+
+json WideToJson(const Options& options) {
+  return {{"count", options.wide_count}, {"tensors", options.wide_tensors}};
+}
+
 json LayerToJson(const ReportInputs& in, size_t index) {
   const lower::TensorDecision& decision = in.lowered.decisions[index];
   const artifact::Tensor& tensor = in.lowered.model.tensors[decision.tensor];
@@ -51,6 +62,9 @@ std::string MakeReport(const ReportInputs& in) {
       {"method", in.options.method},
       {"scheme", in.options.scheme},
       {"weights", in.options.weights},
+      {"preset", in.options.preset},
+      {"corrections", CorrectionsToJson(in.options)},
+      {"wide", WideToJson(in.options)},
       {"images", in.comparison.images()},
       {"labelled_images", in.comparison.labelled_images()},
       {"fp32",
@@ -86,6 +100,9 @@ std::string MakeMetadata(const Options& options, const lower::Lowered& lowered,
                          {"method", options.method},
                          {"scheme", options.scheme},
                          {"weights", options.weights},
+                         {"preset", options.preset},
+                         {"corrections", CorrectionsToJson(options)},
+                         {"wide", WideToJson(options)},
                          {"source_sha256", source_sha256},
                          {"calibration_images", calibration_images},
                          {"tensors", tensors}};

@@ -10,6 +10,8 @@
 
 namespace haq::quant {
 
+inline constexpr std::string_view kDefaultMethod = "redistribution";
+
 enum class RangeMethod {
   kRedistribution,
   kMinMax,

@@ -2,8 +2,10 @@
 
 #include <charconv>
 
+#include "core/quant/corrections.h"
 #include "core/quant/methods.h"
 #include "core/quant/params.h"
+#include "core/quant/wide.h"
 #include "server/api/convert.h"
 #include "server/api/names.h"
 #include "server/api/pages.h"
@@ -19,12 +21,16 @@ Status CheckLimit(const std::string& field, int64_t value) {
 
 // Fills in the defaults.
 Status CheckSpec(haq::v1::CalibrationSpec& spec) {
-  if (spec.method().empty()) spec.set_method("minmax");
+  if (spec.method().empty()) spec.set_method(std::string(quant::kDefaultMethod));
   if (spec.scheme().empty()) spec.set_scheme("hybrid");
   if (spec.weights().empty()) spec.set_weights("per_channel");
+  if (spec.preset().empty()) spec.set_preset(std::string(quant::kDefaultPreset));
   HAQ_RETURN_IF_ERROR(quant::CheckMethod(spec.method(), "spec.method"));
   HAQ_RETURN_IF_ERROR(quant::ParseSchemePolicy(spec.scheme(), "spec.scheme").status());
   HAQ_RETURN_IF_ERROR(quant::ParseWeightGranularity(spec.weights(), "spec.weights").status());
+  HAQ_RETURN_IF_ERROR(quant::CheckPreset(spec.preset(), "spec.preset"));
+  HAQ_RETURN_IF_ERROR(quant::CheckWide(
+      {spec.wide_count(), {spec.wide_tensors().begin(), spec.wide_tensors().end()}}, "spec."));
   HAQ_RETURN_IF_ERROR(CheckLimit("spec.limit_calibration", spec.limit_calibration()));
   return CheckLimit("spec.limit_evaluation", spec.limit_evaluation());
 }

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 
 #include "core/artifact/file.h"
@@ -18,6 +19,7 @@
 #include "core/base/version.h"
 #include "core/import/torchscript/import.h"
 #include "core/pipeline/pipeline.h"
+#include "core/quant/wide.h"
 #include "server/worker/console.h"
 #include "server/worker/serve.h"
 #include "server/worker/signals.h"
@@ -39,6 +41,7 @@ struct Run {
 struct QuantizeArguments {
   std::string model, preprocess_file, calibration, evaluation, labels_file, classes_file, output,
       report_file;
+  std::optional<std::string> wide;
   pipeline::Options options;
 };
 
@@ -84,6 +87,11 @@ Status Quantize(const Run& run, QuantizeArguments arguments) {
     HAQ_ASSIGN_OR_RETURN(options.preprocess_json, ReadTextFile(arguments.preprocess_file));
   }
   HAQ_ASSIGN_OR_RETURN(options.class_names, ReadClassNames(arguments.classes_file));
+  if (arguments.wide) {
+    HAQ_ASSIGN_OR_RETURN(const quant::WideChoice wide, quant::ParseWide(*arguments.wide, "--wide"));
+    options.wide_count = wide.count;
+    options.wide_tensors = wide.tensors;
+  }
   HAQ_RETURN_IF_ERROR(pipeline::Validate(options));
   HAQ_ASSIGN_OR_RETURN(const MappedFile model, MappedFile::Open(arguments.model));
   HAQ_ASSIGN_OR_RETURN(const auto calibration,
@@ -185,6 +193,36 @@ void AddServe(CLI::App* root, Run* run) {
       [run, options] { run->action = [options] { return ServeUntilSignal(*options); }; });
 }
 
+// The choices of the method: those of `haq calibrate`, under the same names.
+void AddMethodOptions(CLI::App* command, QuantizeArguments& arguments) {
+  pipeline::Options& options = arguments.options;
+  command
+      ->add_option("--method", options.method,
+                   fmt::format("How ranges are chosen (default {}): {}", quant::kDefaultMethod,
+                               fmt::join(quant::MethodNames(), ", ")))
+      ->type_name("NAME");
+  command->add_option("--scheme", options.scheme, "hybrid (default), symmetric, asymmetric")
+      ->type_name("NAME");
+  command->add_option("--weights", options.weights, "per_channel (default), per_tensor")
+      ->type_name("NAME");
+  command
+      ->add_option("--preset", options.preset,
+                   fmt::format("Which corrections are on (default {}): {}", quant::kDefaultPreset,
+                               fmt::join(quant::PresetNames(), ", ")))
+      ->type_name("NAME");
+  const auto add_switch = [&](const char* flag, std::optional<bool>& value, const char* what) {
+    command->add_option(flag, value, fmt::format("{}; default: as the preset says", what))
+        ->check(CLI::IsMember({"on", "off"}))
+        ->type_name("on|off");
+  };
+  add_switch("--bias-correction", options.bias_correction, "Correct the mean error in the bias");
+  add_switch("--equalize", options.equalize, "Equalize channels across layers");
+  add_switch("--adaround", options.adaround, "Learn how weights are rounded");
+  command
+      ->add_option("--wide", arguments.wide, "Keep the worst N tensors, or those named, at 16 bits")
+      ->type_name("N|NAME,..");
+}
+
 void AddQuantize(CLI::App* root, Run* run) {
   auto arguments = std::make_shared<QuantizeArguments>();
   pipeline::Options& options = arguments->options;
@@ -218,12 +256,7 @@ void AddQuantize(CLI::App* root, Run* run) {
       ->type_name("N");
   command->add_option("--limit-evaluation", options.limit_evaluation, "The first N; 0 is all")
       ->type_name("N");
-  command->add_option("--method", options.method, "How ranges are chosen (default minmax)")
-      ->type_name("NAME");
-  command->add_option("--scheme", options.scheme, "hybrid (default), symmetric, asymmetric")
-      ->type_name("NAME");
-  command->add_option("--weights", options.weights, "per_channel (default), per_tensor")
-      ->type_name("NAME");
+  AddMethodOptions(command, *arguments);
   command->add_option("--threads", options.threads, "Of the FP32 pass; 0 (default) is every core")
       ->type_name("N");
   command->add_option("--output", arguments->output, "The .haq file to write")

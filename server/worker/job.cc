@@ -9,6 +9,7 @@
 
 #include "core/base/file.h"
 #include "core/pipeline/pipeline.h"
+#include "server/worker/options.h"
 #include "server/worker/reporter.h"
 #include "server/worker/scratch.h"
 
@@ -73,6 +74,7 @@ class Job {
 
  private:
   Result<Blobs> Download(const std::filesystem::path& folder);
+  pipeline::Options PipelineOptions() const;
   Result<pipeline::Output> Quantize(const Blobs& blobs);
   Status HandIn(const pipeline::Output& output);
   [[noreturn]] void GiveUp();
@@ -102,21 +104,17 @@ Result<Blobs> Job::Download(const std::filesystem::path& folder) {
   return blobs;
 }
 
-Result<pipeline::Output> Job::Quantize(const Blobs& blobs) {
-  const auto& spec = leased_.spec();
-  pipeline::Options options;
-  // A server that leaves the defaults to the worker sends "".
-  if (!spec.method().empty()) options.method = spec.method();
-  if (!spec.scheme().empty()) options.scheme = spec.scheme();
-  if (!spec.weights().empty()) options.weights = spec.weights();
+pipeline::Options Job::PipelineOptions() const {
+  pipeline::Options options = OptionsOf(leased_.spec());
   options.input_shape.assign(leased_.input_shape().begin(), leased_.input_shape().end());
   if (!leased_.preprocess_json().empty()) options.preprocess_json = leased_.preprocess_json();
   options.class_names.assign(leased_.class_names().begin(), leased_.class_names().end());
-  options.limit_calibration = spec.limit_calibration();
-  options.limit_evaluation = spec.limit_evaluation();
   options.threads = options_.threads;
   options.checkpoint_interval_ms = options_.checkpoint_interval_ms;
+  return options;
+}
 
+Result<pipeline::Output> Job::Quantize(const Blobs& blobs) {
   const auto opener = [&blobs](const auto& shards) {
     std::vector<std::filesystem::path> paths;
     for (const auto& shard : shards) paths.push_back(blobs.at(shard.sha256()));
@@ -133,7 +131,7 @@ Result<pipeline::Output> Job::Quantize(const Blobs& blobs) {
   inputs.checkpoint.assign(leased_.checkpoint().begin(), leased_.checkpoint().end());
   Watchdog watchdog(options_.limits, cancellation_, [this] { GiveUp(); });
   JobListener listener(link_, leased_.lease(), reporter_, watchdog);
-  return pipeline::Quantize(options, inputs, listener, cancellation_);
+  return pipeline::Quantize(PipelineOptions(), inputs, listener, cancellation_);
 }
 
 // Called on the watchdog's thread while the pipeline hangs: nothing can be unwound.

@@ -90,12 +90,23 @@ class DemoJob(ServerTest):
         path, report = self.server.folder / "alone.haq", self.server.folder / "report.json"
         self.ok(run("haq-worker", "quantize", harness.MODEL, "--input-shape", harness.INPUT_SHAPE, "--preprocess",
                     harness.PREPROCESS, "--calibration", CALIBRATION, "--evaluation", EVALUATION,
-                    "--limit-calibration", "300", "--limit-evaluation", "600", "--output", path,
+                    "--method", "minmax", "--limit-calibration", "300", "--limit-evaluation", "600", "--output", path,
                     "--report", report))
         pulled = self.server.folder / "same.haq"
         self.ok(self.server.haq("artifacts", "pull", "demo/versions/1", pulled))
         self.assertEqual(path.read_bytes(), pulled.read_bytes())
         self.assertEqual(json.loads(report.read_text())["int8"], self.job["report"]["int8"])
+
+    def test_the_default_is_redistribution_alone(self):
+        self.must("models", "push", "plain", harness.MODEL, "--input-shape", harness.INPUT_SHAPE,
+                  "--preprocess", harness.PREPROCESS)
+        job = self.must("calibrate", "plain", "--calibration", "calibration", "--evaluation", "test",
+                        "--limit-calibration", "50", "--limit-evaluation", "50", "--watch", "--json").lines()[-1]["job"]
+        report = job["report"]
+        self.assertEqual((job["spec"]["method"], report["method"]), ("redistribution", "redistribution"))
+        self.assertEqual((job["spec"]["preset"], report["preset"]), ("fast", "fast"))
+        self.assertEqual(report["corrections"], {"bias_correction": False, "equalize": False, "adaround": False})
+        self.assertEqual(report["wide"], {"count": 0, "tensors": []})
 
     def test_delete(self):
         self.must("models", "push", "gone", harness.MODEL, "--input-shape", harness.INPUT_SHAPE)

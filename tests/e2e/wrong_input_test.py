@@ -138,16 +138,30 @@ class WrongInput(ServerTest):
         self.assertEqual(self.violations(error), ["size_bytes"])
 
     def test_unknown_choices(self):
-        for field, value, allowed in (("method", "magic", "minmax"), ("scheme", "magic", "hybrid"),
-                                      ("weights", "magic", "per_tensor"), ("limit_evaluation", -1, "negative")):
+        for field, value, allowed in (("method", "magic", "redistribution, minmax, moving_minmax, histogram, percentile, kl"),
+                                      ("scheme", "magic", "hybrid, symmetric, asymmetric"),
+                                      ("preset", "magic", "fast, best"),
+                                      ("weights", "magic", "per_channel, per_tensor"),
+                                      ("wide_count", -1, "0 (none) to 1000"), ("wide_count", 1 << 40, "to 1000"),
+                                      ("limit_evaluation", -1, "negative")):
             with self.subTest(field):
                 error = self.assert_grpc_error(self.create_job(**{field: value}),
                                                grpc.StatusCode.INVALID_ARGUMENT, f"spec.{field}", allowed)
                 self.assertEqual(self.violations(error), [f"spec.{field}"])
-        outcome = self.server.haq("calibrate", "demo", "--calibration", "calibration", "--evaluation", "test",
-                                  "--method", "magic", "--json")
-        self.assertEqual(outcome.code, 4, outcome)
-        self.assertIn('"field":"spec.method"', outcome.err)
+        for option, allowed in (("method", "redistribution, minmax"), ("scheme", "hybrid, symmetric, asymmetric"),
+                                ("preset", "fast, best")):
+            with self.subTest(option):
+                outcome = self.server.haq("calibrate", "demo", "--calibration", "calibration", "--evaluation", "test",
+                                          f"--{option}", "magic", "--json")
+                self.assertEqual(outcome.code, 4, outcome)
+                self.assertIn(f'"field":"spec.{option}"', outcome.err)
+                self.assertIn(allowed, outcome.err)
+                outcome = run("haq-worker", "quantize", MODEL, "--input-shape", harness.INPUT_SHAPE, "--calibration",
+                              harness.CALIBRATION, "--evaluation", EVALUATION, "--output", "/dev/null",
+                              f"--{option}", "magic")
+                self.assertEqual(outcome.code, 4, outcome)
+                self.assertIn(f"{option}: unknown", outcome.err)
+                self.assertIn(allowed, outcome.err)
 
     def test_duplicate_names(self):
         sha256 = self.upload(MODEL.read_bytes())

@@ -117,6 +117,30 @@ TEST(MainTest, UnknownStateIsNamed) {
   EXPECT_THAT(outcome.err, HasSubstr("--state: \"sleeping\" is none of queued"));
 }
 
+TEST(MainTest, WrongChoicesOfTheMethodAreNamed) {
+  const auto calibrate = [](std::vector<const char*> more) {
+    more.insert(more.begin(), {"calibrate", "m", "--calibration", "c", "--evaluation", "e",
+                               "--server", "127.0.0.1:1"});
+    return Haq(more);
+  };
+  Outcome outcome = calibrate({"--equalize", "maybe"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("--equalize: maybe not in {on,off}"));
+  outcome = calibrate({"--wide", "-3"});
+  EXPECT_EQ(outcome.code, 4);
+  EXPECT_THAT(outcome.err, HasSubstr("--wide: must be 0 to 1000, or names of tensors, found -3"));
+  outcome = calibrate({"--wide", ""});
+  EXPECT_EQ(outcome.code, 4);
+  EXPECT_THAT(outcome.err, HasSubstr("--wide: has an empty name"));
+}
+
+TEST(MainTest, HelpListsWhatThereIsToChooseFrom) {
+  const std::string help = Haq({"calibrate", "--help"}).out;
+  EXPECT_THAT(help, HasSubstr("(default redistribution)"));
+  EXPECT_THAT(help, HasSubstr("moving_minmax"));
+  EXPECT_THAT(help, HasSubstr("(default fast): fast, best"));
+}
+
 TEST(MainTest, VersionAsTextAndJson) {
   EXPECT_THAT(Haq({"version"}).out, testing::MatchesRegex("haq [0-9]+\\.[0-9]+\\.[0-9]+\n"));
   EXPECT_TRUE(nlohmann::json::parse(Haq({"version", "--json"}).out).contains("version"));
@@ -157,6 +181,14 @@ TEST(JsonTest, NumbersAreNumbersAndReportsAreDocuments) {
   EXPECT_TRUE(json["start_time"].is_null());
   EXPECT_EQ(json["cancel_requested"], false) << "false and 0 are shown, too";
   EXPECT_TRUE(json["spec"].is_null());
+}
+
+TEST(JsonTest, OptionalFieldsAreNullUntilTheyAreSet) {
+  v1::CalibrationSpec spec;
+  spec.set_equalize(false);
+  const auto json = ToJson(spec);
+  EXPECT_TRUE(json.at("adaround").is_null());
+  EXPECT_EQ(json.at("equalize"), false);
 }
 
 TEST(JsonTest, AnEventShowsOnlyWhatItIs) {
@@ -202,6 +234,25 @@ TEST(ReportTest, SurvivesOtherDocuments) {
   EXPECT_THAT(FormatReport("{}"), HasSubstr("top-1"));
   EXPECT_THAT(FormatReport(R"({"layers": [{"sqnr_db": 1}, 5, null], "fp32": 3})"),
               HasSubstr("1.0"));
+}
+
+TEST(DescribeJobTest, ShowsWhatWasChosen) {
+  v1::Job job;
+  job.mutable_spec()->set_method("kl");
+  job.mutable_spec()->set_scheme("hybrid");
+  job.mutable_spec()->set_weights("per_tensor");
+  job.mutable_spec()->set_preset("best");
+  EXPECT_THAT(DescribeJob(job), HasSubstr("  method       kl, hybrid, weights per_tensor\n"
+                                          "  preset       best\n"));
+  job.mutable_spec()->set_equalize(false);
+  job.mutable_spec()->set_adaround(true);
+  job.mutable_spec()->set_wide_count(6);
+  EXPECT_THAT(DescribeJob(job),
+              HasSubstr("best, equalize off, adaround on, the worst 6 tensors at 16 bits\n"));
+  job.mutable_spec()->clear_wide_count();
+  job.mutable_spec()->add_wide_tensors("add1");
+  job.mutable_spec()->add_wide_tensors("add2");
+  EXPECT_THAT(DescribeJob(job), HasSubstr("adaround on, at 16 bits: add1, add2\n"));
 }
 
 v1::JobEvent Progress(const char* phase, int64_t done, int64_t total) {

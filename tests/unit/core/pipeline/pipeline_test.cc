@@ -228,8 +228,46 @@ TEST_F(PipelineTest, WrongInputIsNamed) {
   const std::vector<uint8_t> nonsense(100, 'x');
   inputs.model = nonsense;
   EXPECT_EQ(error(inputs).code(), StatusCode::kInvalidArgument);
-  options_.method = "magic";
-  expect(error(MakeInputs()), "method: unknown method \"magic\"");
+}
+
+TEST_F(PipelineTest, WrongOptionsAreNamed) {
+  const auto expect = [&](const std::function<void(Options&)>& change, std::string_view text) {
+    Options options = options_;
+    change(options);
+    const Status status = Validate(options);
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status.ToString();
+    EXPECT_NE(status.message().find(text), std::string::npos) << status.ToString();
+  };
+  EXPECT_TRUE(Validate(options_).ok());
+  expect([](Options& o) { o.method = "magic"; },
+         "method: unknown method \"magic\"; allowed are redistribution, minmax, moving_minmax, "
+         "histogram, percentile, kl");
+  expect([](Options& o) { o.scheme = "odd"; }, "allowed are hybrid, symmetric, asymmetric");
+  expect([](Options& o) { o.weights = "per_row"; }, "allowed are per_channel, per_tensor");
+  expect([](Options& o) { o.preset = "slow"; },
+         "preset: unknown preset \"slow\"; allowed are fast, best");
+  expect([](Options& o) { o.wide_count = -1; }, "wide_count: must be 0 (none) to 1000");
+  expect([](Options& o) { o.wide_tensors = {""}; }, "wide_tensors[0]: must not be empty");
+  expect([](Options& o) { o.input_shape = {3, 0, 32}; }, "input_shape: must be three positive");
+  expect([](Options& o) { o.limit_calibration = -1; }, "limit_calibration: must not be negative");
+}
+
+TEST_F(PipelineTest, ReportAndArtifactSayHowTheyWereMade) {
+  options_.limit_calibration = options_.limit_evaluation = 8;
+  options_.method = "percentile";
+  options_.preset = "best";
+  options_.bias_correction = options_.equalize = options_.adaround = false;
+  Recorder recorder;
+  const auto output = Quantize(options_, MakeInputs(), recorder, {});
+  ASSERT_TRUE(output.ok()) << output.status().ToString();
+  const json expected = {{"bias_correction", false}, {"equalize", false}, {"adaround", false}};
+  for (const json& made : {json::parse(output->report_json),
+                           json::parse(artifact::Parse(output->artifact)->metadata_json)}) {
+    EXPECT_EQ(made["method"], "percentile");
+    EXPECT_EQ(made["preset"], "best");
+    EXPECT_EQ(made["corrections"], expected);
+    EXPECT_EQ(made["wide"], (json{{"count", 0}, {"tensors", json::array()}}));
+  }
 }
 
 TEST(Checkpoint, SurvivesNeitherCutsNorFlips) {

@@ -49,6 +49,20 @@ TEST_F(JobsTest, EveryFieldIsChecked) {
        "allowed are hybrid, symmetric, asymmetric"},
       {"spec.weights", invalid, [](Request& r) { r.mutable_spec()->set_weights("per_row"); },
        "allowed are per_channel, per_tensor"},
+      {"spec.preset", invalid, [](Request& r) { r.mutable_spec()->set_preset("slow"); },
+       "unknown preset \"slow\"; allowed are fast, best"},
+      {"spec.wide_count", invalid, [](Request& r) { r.mutable_spec()->set_wide_count(-1); },
+       "must be 0 (none) to 1000, found -1"},
+      {"spec.wide_count", invalid, [](Request& r) { r.mutable_spec()->set_wide_count(1001); },
+       "must be 0 (none) to 1000, found 1001"},
+      {"spec.wide_tensors[0]", invalid, [](Request& r) { r.mutable_spec()->add_wide_tensors(""); },
+       "must not be empty"},
+      {"spec.wide_tensors", invalid,
+       [](Request& r) {
+         r.mutable_spec()->set_wide_count(1);
+         r.mutable_spec()->add_wide_tensors("conv1");
+       },
+       "must be empty when wide_count is not 0"},
       {"spec.limit_calibration", invalid,
        [](Request& r) { r.mutable_spec()->set_limit_calibration(-1); }, "negative"},
       {"spec.limit_evaluation", invalid,

@@ -16,7 +16,9 @@ TEST_F(WorkerProtocolTest, FromTheQueueToTheArtifact) {
   PushInputs();
   const haq::v1::Job job = CreateJob();
   EXPECT_EQ(job.state(), haq::v1::QUEUED);
-  EXPECT_EQ(job.spec().method(), "minmax");
+  EXPECT_EQ(job.spec().method(), "redistribution");
+  EXPECT_EQ(job.spec().preset(), "fast");
+  EXPECT_FALSE(job.spec().has_equalize()) << "the preset decides";
   EXPECT_EQ(job.spec().scheme(), "hybrid");
   EXPECT_EQ(job.spec().weights(), "per_channel");
 
