@@ -9,6 +9,7 @@
 
 #include "client/cli/json.h"
 #include "core/base/exit_code.h"
+#include "core/base/json_text.h"
 #include "core/base/version.h"
 
 namespace haq::client {
@@ -91,7 +92,7 @@ Client& App::client() {
 void App::Print(std::string_view text) const { std::fwrite(text.data(), 1, text.size(), out_); }
 
 void App::PrintJson(const nlohmann::ordered_json& document) const {
-  Print(document.dump(2, ' ', false, kReplace) + "\n");
+  Print(JsonText(document) + "\n");
 }
 
 void App::PrintJsonLine(const nlohmann::ordered_json& document) const {

@@ -39,6 +39,40 @@ std::string Difference(const json& fp32, const json& int8) {
   return fmt::format("{:+.2f} points", (int8.get<double>() - fp32.get<double>()) * 100);
 }
 
+// "86.33 to 88.17 %"
+std::string Interval(const json& interval, const char* unit, bool sign) {
+  if (!interval.is_array() || interval.size() != 2 || !interval[0].is_number() ||
+      !interval[1].is_number()) {
+    return "-";
+  }
+  const double low = interval[0].get<double>() * 100, high = interval[1].get<double>() * 100;
+  return sign ? fmt::format("{:+.2f} to {:+.2f} {}", low, high, unit)
+              : fmt::format("{:.2f} to {:.2f} {}", low, high, unit);
+}
+
+// How far top-1 and its change are to be trusted.
+std::string Certainty(const json& report) {
+  const json change = At(report, "/top1_change");
+  if (!change.is_object()) return "";
+  return fmt::format(
+      "  95 %: FP32 {}, INT8 {}, change {}\n"
+      "  only FP32 is right on {} images, only INT8 on {} (McNemar p = {})\n",
+      Interval(At(report, "/fp32/top1_interval"), "%", false),
+      Interval(At(report, "/int8/top1_interval"), "%", false),
+      Interval(At(change, "/interval"), "points", true), Text(At(change, "/only_fp32")),
+      Text(At(change, "/only_int8")), Number(At(change, "/p_value"), 3));
+}
+
+std::string Corrections(const json& report) {
+  const json corrections = At(report, "/corrections");
+  if (!corrections.is_object()) return "";
+  std::string names;
+  for (const auto& [name, on] : corrections.items()) {
+    if (on == true) names += (names.empty() ? "" : ", ") + name;
+  }
+  return fmt::format("  corrections  {}\n", names.empty() ? "none" : names);
+}
+
 std::string Accuracies(const json& report) {
   Table table({{""}, {"FP32", Align::kRight}, {"INT8", Align::kRight}, {"change", Align::kRight}});
   for (const char* figure : {"top1", "top5"}) {
@@ -47,7 +81,7 @@ std::string Accuracies(const json& report) {
     table.Add({figure == std::string_view("top1") ? "top-1" : "top-5", Percent(fp32), Percent(int8),
                Difference(fp32, int8)});
   }
-  std::string text = table.Text(2);
+  std::string text = table.Text(2) + Certainty(report);
   text +=
       fmt::format("  agreement {}   SQNR {} dB   {} images\n", Percent(At(report, "/agreement")),
                   Number(At(report, "/sqnr_db"), 2), Text(At(report, "/images")));
@@ -98,7 +132,7 @@ std::string WorstLayers(const json& report, int count) {
 std::string FormatReport(std::string_view report_json, int worst_layers) {
   const json report = json::parse(report_json, nullptr, /*allow_exceptions=*/false);
   if (!report.is_object()) return std::string(report_json);
-  return Accuracies(report) + WorstLayers(report, worst_layers);
+  return Corrections(report) + Accuracies(report) + WorstLayers(report, worst_layers);
 }
 
 }  // namespace haq::client

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace haq::eval {
@@ -47,11 +48,19 @@ void Sqnr::Restore(ByteReader& reader) {
 
 void Comparison::Add(std::span<const float> fp32, std::span<const float> int8,
                      std::optional<int64_t> label) {
+  const int64_t fp32_class = ArgMax(fp32), int8_class = ArgMax(int8);
+  if (images_ < max_predictions_) {
+    predictions_.label.push_back(static_cast<int32_t>(label.value_or(-1)));
+    predictions_.fp32.push_back(static_cast<int32_t>(fp32_class));
+    predictions_.int8.push_back(static_cast<int32_t>(int8_class));
+  }
   ++images_;
-  agree_ += ArgMax(fp32) == ArgMax(int8);
+  agree_ += fp32_class == int8_class;
   sqnr_.Add(fp32, int8);
   if (!label) return;
   ++labelled_;
+  only_fp32_ += fp32_class == *label && int8_class != *label;
+  only_int8_ += int8_class == *label && fp32_class != *label;
   fp32_top1_ += IsInTopK(fp32, *label, 1);
   fp32_top5_ += IsInTopK(fp32, *label, 5);
   int8_top1_ += IsInTopK(int8, *label, 1);
@@ -63,19 +72,33 @@ double Comparison::Fraction(int64_t part, int64_t whole) {
 }
 
 void Comparison::Save(ByteWriter& writer) const {
-  for (const int64_t count :
-       {images_, labelled_, agree_, fp32_top1_, fp32_top5_, int8_top1_, int8_top5_}) {
+  for (const int64_t count : {images_, labelled_, agree_, fp32_top1_, fp32_top5_, int8_top1_,
+                              int8_top5_, only_fp32_, only_int8_}) {
     writer.Write(count);
   }
   sqnr_.Save(writer);
+  for (const auto* classes : {&predictions_.label, &predictions_.fp32, &predictions_.int8}) {
+    writer.WriteBytes({reinterpret_cast<const uint8_t*>(classes->data()),
+                       classes->size() * sizeof(classes->front())});
+  }
 }
 
-void Comparison::Restore(ByteReader& reader) {
-  for (int64_t* count :
-       {&images_, &labelled_, &agree_, &fp32_top1_, &fp32_top5_, &int8_top1_, &int8_top5_}) {
+Status Comparison::Restore(ByteReader& reader) {
+  for (int64_t* count : {&images_, &labelled_, &agree_, &fp32_top1_, &fp32_top5_, &int8_top1_,
+                         &int8_top5_, &only_fp32_, &only_int8_}) {
     *count = reader.Read<int64_t>();
   }
   sqnr_.Restore(reader);
+  const int64_t kept = std::clamp<int64_t>(images_, 0, max_predictions_);
+  for (auto* classes : {&predictions_.label, &predictions_.fp32, &predictions_.int8}) {
+    const auto bytes = reader.ReadBytes();
+    if (reader.failed() || bytes.size() != kept * sizeof(classes->front())) {
+      return DataLoss("the state of the evaluation is damaged");
+    }
+    classes->resize(kept);
+    if (kept > 0) std::memcpy(classes->data(), bytes.data(), bytes.size());
+  }
+  return {};
 }
 
 }  // namespace haq::eval

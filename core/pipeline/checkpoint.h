@@ -1,6 +1,6 @@
 // What a job has finished, so that a later attempt goes on from there. Private to core/pipeline.
 //
-// Grammar: magic "HAQCKPT1", digest (string), calibration images' time (double), calibrator state
+// Grammar: magic "HAQCKPT2", digest (string), calibration images' time (double), calibrator state
 // (bytes), evaluation state (bytes, empty while calibrating), SHA-256 of all that (bytes).
 #pragma once
 

@@ -1,21 +1,16 @@
 #include <chrono>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json_text.h"
 #include "core/base/version.h"
 #include "core/eval/accuracy.h"
 #include "core/pipeline/image_batches.h"
 #include "core/pipeline/integer_runner.h"
 #include "core/pipeline/pipeline.h"
+#include "core/pipeline/report.h"
 
 namespace haq::pipeline {
-namespace {
-
 using nlohmann::json;
-
-json Number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
-
-}  // namespace
 
 Result<std::string> EvaluateArtifact(artifact::Model model, data::SampleReader& evaluation,
                                      int64_t limit, Listener& listener,
@@ -50,10 +45,10 @@ Result<std::string> EvaluateArtifact(artifact::Model model, data::SampleReader& 
       {"version", kVersion},
       {"images", comparison.images()},
       {"labelled_images", comparison.labelled_images()},
-      {"int8",
-       {{"top1", Number(comparison.int8_top1())}, {"top5", Number(comparison.int8_top5())}}},
+      {"int8", AccuracyToJson(comparison.int8_top1(), comparison.int8_top1_interval(),
+                              comparison.int8_top5())},
       {"images_per_second", double(comparison.images()) / seconds}};
-  return report.dump(2);
+  return JsonText(report);
 }
 
 }  // namespace haq::pipeline

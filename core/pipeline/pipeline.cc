@@ -19,6 +19,7 @@
 #include "core/pipeline/integer_runner.h"
 #include "core/pipeline/layer_sqnr.h"
 #include "core/pipeline/report.h"
+#include "core/pipeline/tensor_figures.h"
 #include "core/quant/wide.h"
 
 namespace haq::pipeline {
@@ -89,7 +90,8 @@ class Job {
     HAQ_RETURN_IF_ERROR(LowerAndSerialize(calibrator));
     HAQ_RETURN_IF_ERROR(MeasureLayers());
     HAQ_RETURN_IF_ERROR(Evaluate());
-    return Output{std::move(artifact_), MakeReport(ReportInputsNow())};
+    std::string report = MakeReport(ReportInputsNow());
+    return Output{std::move(artifact_), std::move(report)};
   }
 
  private:
@@ -161,9 +163,10 @@ class Job {
     lower::Options lower_options;
     HAQ_ASSIGN_OR_RETURN(lower_options.scheme, quant::ParseSchemePolicy(options_.scheme));
     HAQ_ASSIGN_OR_RETURN(lower_options.weights, quant::ParseWeightGranularity(options_.weights));
-    HAQ_ASSIGN_OR_RETURN(ranges_,
-                         calibrator.ChooseRanges({lower_options.scheme, lower_options.hybrid}));
+    const calib::ChoiceContext context{lower_options.scheme, lower_options.hybrid};
+    HAQ_ASSIGN_OR_RETURN(ranges_, calibrator.ChooseRanges(context));
     HAQ_ASSIGN_OR_RETURN(lowered_, lower::Lower(graph_, ranges_, lower_options));
+    HAQ_ASSIGN_OR_RETURN(figures_, MakeTensorFigures(calibrator, lowered_, context));
     artifact::Model& model = lowered_.model;
     model.input_shape = options_.input_shape;
     model.preprocess_json = preprocess_.ToJson();
@@ -204,7 +207,7 @@ class Job {
   Status Evaluate() {
     if (!checkpoint_.evaluation.empty()) {
       ByteReader reader(checkpoint_.evaluation);
-      comparison_.Restore(reader);
+      HAQ_RETURN_IF_ERROR(comparison_.Restore(reader));
     }
     HAQ_ASSIGN_OR_RETURN(const auto reader, inputs_.open_evaluation());
     ImageBatches batches(*reader, preprocess_, options_.input_shape, options_.limit_evaluation,
@@ -253,6 +256,7 @@ class Job {
             comparison_,
             ranges_,
             layer_sqnr_db_,
+            figures_,
             layer_images_,
             calibration_images_,
             checkpoint_.calibration_seconds,
@@ -273,6 +277,7 @@ class Job {
   int64_t calibration_images_ = 0;
   std::vector<quant::Range> ranges_;
   lower::Lowered lowered_;
+  std::vector<TensorFigures> figures_;
   std::vector<uint8_t> artifact_;
   std::unique_ptr<IntegerRunner> runner_;
   std::vector<double> layer_sqnr_db_;

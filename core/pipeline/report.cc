@@ -3,8 +3,8 @@
 #include <sys/resource.h>
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
+#include "core/base/json_text.h"
 #include "core/base/version.h"
 
 namespace haq::pipeline {
@@ -26,6 +26,41 @@ json WideToJson(const Options& options) {
   return {{"count", options.wide_count}, {"tensors", options.wide_tensors}};
 }
 
+json ToJson(const eval::Interval& interval) {
+  return {Number(interval.low), Number(interval.high)};
+}
+
+json ToJson(const quant::Range& range) { return {Number(range.low), Number(range.high)}; }
+
+// How far the difference in top-1 is to be trusted.
+json ChangeToJson(const eval::Comparison& comparison) {
+  const eval::PairedCounts paired = comparison.paired_top1();
+  return {{"difference", Number(comparison.int8_top1() - comparison.fp32_top1())},
+          {"interval", ToJson(eval::PairedDifferenceInterval(paired))},
+          {"only_fp32", paired.only_first},
+          {"only_int8", paired.only_second},
+          {"p_value", paired.images > 0 ? json(eval::McNemarExact(paired)) : json(nullptr)}};
+}
+
+json PredictionsToJson(const eval::Predictions& predictions) {
+  return {{"label", predictions.label}, {"fp32", predictions.fp32}, {"int8", predictions.int8}};
+}
+
+json HistogramToJson(const TensorFigures& figures) {
+  if (figures.counts.empty()) return nullptr;
+  return {{"low", figures.low},
+          {"high", figures.high},
+          {"counts", figures.counts},
+          {"zeros", figures.zeros}};
+}
+
+json RangesToJson(const TensorFigures& figures) {
+  json ranges;
+  const std::vector<std::string> methods = quant::MethodNames();
+  for (size_t i = 0; i < methods.size(); ++i) ranges[methods[i]] = ToJson(figures.ranges[i]);
+  return ranges;
+}
+
 json LayerToJson(const ReportInputs& in, size_t index) {
   const lower::TensorDecision& decision = in.lowered.decisions[index];
   const artifact::Tensor& tensor = in.lowered.model.tensors[decision.tensor];
@@ -40,6 +75,8 @@ json LayerToJson(const ReportInputs& in, size_t index) {
           {"zero_point", tensor.zero_point},
           {"range", {decision.params.range.low, decision.params.range.high}},
           {"observed", {observed.low, observed.high}},
+          {"ranges", RangesToJson(in.figures[index])},
+          {"histogram", HistogramToJson(in.figures[index])},
           {"sqnr_db", Number(in.layer_sqnr_db[index])}};
 }
 
@@ -49,6 +86,10 @@ int64_t PeakRssBytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return int64_t{usage.ru_maxrss} * 1024;
+}
+
+json AccuracyToJson(double top1, const eval::Interval& top1_interval, double top5) {
+  return {{"top1", Number(top1)}, {"top1_interval", ToJson(top1_interval)}, {"top5", Number(top5)}};
 }
 
 std::string MakeReport(const ReportInputs& in) {
@@ -67,10 +108,12 @@ std::string MakeReport(const ReportInputs& in) {
       {"wide", WideToJson(in.options)},
       {"images", in.comparison.images()},
       {"labelled_images", in.comparison.labelled_images()},
-      {"fp32",
-       {{"top1", Number(in.comparison.fp32_top1())}, {"top5", Number(in.comparison.fp32_top5())}}},
-      {"int8",
-       {{"top1", Number(in.comparison.int8_top1())}, {"top5", Number(in.comparison.int8_top5())}}},
+      {"fp32", AccuracyToJson(in.comparison.fp32_top1(), in.comparison.fp32_top1_interval(),
+                              in.comparison.fp32_top5())},
+      {"int8", AccuracyToJson(in.comparison.int8_top1(), in.comparison.int8_top1_interval(),
+                              in.comparison.int8_top5())},
+      {"top1_change", ChangeToJson(in.comparison)},
+      {"predictions", PredictionsToJson(in.comparison.predictions())},
       {"agreement", Number(in.comparison.agreement())},
       {"sqnr_db", Number(in.comparison.sqnr_db())},
       {"layers", layers},
@@ -84,7 +127,7 @@ std::string MakeReport(const ReportInputs& in) {
        {{"seconds", in.evaluation_seconds},
         {"images_per_second", rate(in.comparison.images(), in.evaluation_seconds)}}},
       {"artifact", {{"size_bytes", in.artifact_bytes}}}};
-  return report.dump(2);
+  return JsonText(report);
 }
 
 std::string MakeMetadata(const Options& options, const lower::Lowered& lowered,

@@ -1,6 +1,7 @@
 // The job's report as JSON; docs/report.md lists its fields. Private to core/pipeline.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "core/ir/graph.h"
 #include "core/lower/lower.h"
 #include "core/pipeline/pipeline.h"
+#include "core/pipeline/tensor_figures.h"
 
 namespace haq::pipeline {
 
@@ -18,6 +20,7 @@ struct ReportInputs {
   const eval::Comparison& comparison;
   const std::vector<quant::Range>& observed;  // by value
   const std::vector<double>& layer_sqnr_db;   // by decision
+  const std::vector<TensorFigures>& figures;  // by decision
   int64_t layer_sqnr_images = 0;
   int64_t calibration_images = 0;
   double calibration_seconds = 0;
@@ -25,6 +28,9 @@ struct ReportInputs {
   int64_t artifact_bytes = 0;
 };
 std::string MakeReport(const ReportInputs& inputs);
+
+// {"top1", "top1_interval", "top5"}
+nlohmann::json AccuracyToJson(double top1, const eval::Interval& top1_interval, double top5);
 
 // What the artifact says about its making: without times, so that the same job gives the same
 // bytes.

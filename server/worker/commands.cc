@@ -16,6 +16,7 @@
 #include "core/artifact/file.h"
 #include "core/base/exit_code.h"
 #include "core/base/file.h"
+#include "core/base/json_text.h"
 #include "core/base/version.h"
 #include "core/import/torchscript/import.h"
 #include "core/pipeline/pipeline.h"
@@ -138,7 +139,7 @@ Status Evaluate(const Run& run, const EvaluateArguments& arguments) {
 Status Operators(const Run& run) {
   const std::vector<std::string> names = import::SupportedTorchScriptOperators();
   if (run.json) {
-    run.Print(nlohmann::json{{"torchscript", names}}.dump(2) + "\n");
+    run.Print(JsonText(nlohmann::json{{"torchscript", names}}) + "\n");
     return {};
   }
   for (const std::string& name : names) run.Print(name + "\n");

@@ -254,6 +254,15 @@ TEST_F(ClientTest, ListFollowsThePagesUpToItsLimit) {
   EXPECT_THAT(*client.ListJobs(v1::JOB_STATE_UNSPECIFIED, 12), SizeIs(12));
 }
 
+TEST_F(ClientTest, TakesTheLargestReportOfAServer) {
+  const std::string report = '"' + std::string((16 << 20) - 2, 'x') + '"';
+  server_.jobs.SetReport(report);
+  Client client(options_);
+  const auto job = client.GetJob("jobs/1");
+  ASSERT_TRUE(job.ok()) << job.status().ToString();
+  EXPECT_EQ(job->report_json(), report);
+}
+
 TEST_F(ClientTest, AServerThatIsAwayIsNamed) {
   server_.Stop();
   Client client(options_);

@@ -81,6 +81,7 @@ v1::Job FakeJobs::Describe() const {
   job.set_name("jobs/1");
   job.set_state(ended_ ? v1::SUCCEEDED : v1::RUNNING);
   job.set_last_sequence(static_cast<int64_t>(events_.size()));
+  job.set_report_json(report_json_);
   return job;
 }
 

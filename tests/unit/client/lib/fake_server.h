@@ -64,6 +64,7 @@ class FakeJobs final : public v1::JobService::Service {
   // Streams break as UNAVAILABLE after so many events, so often.
   void BreakAfter(int events, int times) { break_after_ = events, breaks_ = times; }
   void Skip(int64_t sequence) { skip_ = sequence; }
+  void SetReport(std::string report_json) { report_json_ = std::move(report_json); }
   int streams() const { return streams_; }
 
  private:
@@ -71,6 +72,7 @@ class FakeJobs final : public v1::JobService::Service {
 
   std::vector<v1::JobEvent> events_;
   bool ended_ = false;
+  std::string report_json_;
   int64_t skip_ = 0;
   std::atomic<int> break_after_{0}, breaks_{0}, streams_{0};
 };

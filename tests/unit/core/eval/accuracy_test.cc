@@ -46,13 +46,41 @@ TEST(Comparison, CountsAndSurvivesACheckpoint) {
   comparison.Save(writer);
   Comparison restored;
   ByteReader reader(writer.bytes());
-  restored.Restore(reader);
+  EXPECT_TRUE(restored.Restore(reader).ok());
   EXPECT_FALSE(reader.failed());
   restored.Add(a, b, 0);
   comparison.Add(a, b, 0);
   EXPECT_EQ(restored.sqnr_db(), comparison.sqnr_db());
   EXPECT_EQ(restored.int8_top1(), comparison.int8_top1());
+  EXPECT_EQ(restored.predictions(), comparison.predictions());
+  EXPECT_EQ(restored.paired_top1().only_first, comparison.paired_top1().only_first);
   EXPECT_TRUE(std::isnan(Comparison().fp32_top1()));
+}
+
+TEST(Comparison, KeepsWhatBothNetworksSaid) {
+  const float zero[] = {1, 0, 0}, two[] = {0, 0, 1};
+  Comparison comparison(3);
+  comparison.Add(zero, zero, 0);
+  comparison.Add(zero, two, 0);
+  comparison.Add(two, zero, std::nullopt);
+  comparison.Add(two, zero, 0);
+  EXPECT_EQ(comparison.predictions(), (Predictions{{0, 0, -1}, {0, 0, 2}, {0, 2, 0}}))
+      << "the first three";
+  const PairedCounts paired = comparison.paired_top1();
+  EXPECT_EQ(paired.images, 3);
+  EXPECT_EQ(paired.only_first, 1);
+  EXPECT_EQ(paired.only_second, 1);
+  EXPECT_NEAR(comparison.fp32_top1_interval().low, WilsonInterval(2, 3).low, 0);
+  EXPECT_NEAR(comparison.int8_top1_interval().high, WilsonInterval(2, 3).high, 0);
+
+  ByteWriter writer;
+  comparison.Save(writer);
+  for (size_t size = 0; size < writer.bytes().size(); ++size) {
+    ByteReader cut(std::span(writer.bytes()).first(size));
+    EXPECT_EQ(Comparison(3).Restore(cut).code(), StatusCode::kDataLoss) << size;
+  }
+  ByteReader other_limit(writer.bytes());
+  EXPECT_EQ(Comparison(5).Restore(other_limit).code(), StatusCode::kDataLoss);
 }
 
 }  // namespace

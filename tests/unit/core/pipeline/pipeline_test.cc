@@ -9,6 +9,7 @@
 #include "core/artifact/file.h"
 #include "core/base/file.h"
 #include "core/data/encode.h"
+#include "core/eval/statistics.h"
 #include "core/pipeline/checkpoint.h"
 
 namespace haq::pipeline {
@@ -97,6 +98,22 @@ json ResultOf(const Output& output) {
   return report;
 }
 
+// Histogram and ranges of a layer of the report, of 150 images.
+void ExpectFiguresOfTheTensor(const json& layer) {
+  SCOPED_TRACE(layer["name"].dump());
+  const json& histogram = layer["histogram"];
+  ASSERT_EQ(histogram["counts"].size(), 128u);
+  int64_t sum = histogram["zeros"].get<int64_t>(), elements = 150;
+  for (const json& count : histogram["counts"]) sum += count.get<int64_t>();
+  for (const json& side : layer["shape"]) elements *= side.get<int64_t>();
+  EXPECT_GE(sum, elements / 4) << "a max pooling decides the range of what it reads";
+  EXPECT_LE(sum, elements);
+  ASSERT_EQ(layer["ranges"].size(), 6u);
+  EXPECT_EQ(layer["ranges"]["minmax"], (json{histogram["low"], histogram["high"]}));
+  EXPECT_EQ(layer["ranges"]["redistribution"], layer["observed"]);
+  EXPECT_NE(layer["ranges"]["percentile"], layer["ranges"]["minmax"]);
+}
+
 TEST_F(PipelineTest, ReportHasWhatUsersRead) {
   Recorder recorder;
   const auto output = Quantize(options_, MakeInputs(), recorder, {});
@@ -118,10 +135,12 @@ TEST_F(PipelineTest, ReportHasWhatUsersRead) {
     for (const char* key : {"name", "op", "scheme", "scale", "zero_point", "range", "sqnr_db"}) {
       EXPECT_TRUE(layer.contains(key)) << key;
     }
+    ExpectFiguresOfTheTensor(layer);
     if (layer["sqnr_db"].is_number()) {
       EXPECT_GT(layer["sqnr_db"].get<double>(), 10) << layer.dump();
     }
   }
+  EXPECT_EQ(report["artifact"]["size_bytes"], output->artifact.size());
   EXPECT_EQ(recorder.phases,
             (std::vector<std::string>{"import", "calibrate", "lower", "layers", "evaluate"}));
   ASSERT_FALSE(recorder.accuracies.empty());
@@ -134,6 +153,39 @@ TEST_F(PipelineTest, ReportHasWhatUsersRead) {
   const auto evaluated = EvaluateArtifact(*model, evaluation, 0, recorder, {});
   ASSERT_TRUE(evaluated.ok()) << evaluated.status().ToString();
   EXPECT_EQ(json::parse(*evaluated)["int8"], report["int8"]);
+}
+
+TEST_F(PipelineTest, ReportSaysWhatBothNetworksSaidOfEveryImage) {
+  options_.limit_evaluation = 50;
+  evaluation_[7].label.reset();
+  Recorder recorder;
+  const auto output = Quantize(options_, MakeInputs(), recorder, {});
+  ASSERT_TRUE(output.ok()) << output.status().ToString();
+  const json report = json::parse(output->report_json);
+  const auto labels = report["predictions"]["label"].get<std::vector<int>>();
+  const auto fp32 = report["predictions"]["fp32"].get<std::vector<int>>();
+  const auto int8 = report["predictions"]["int8"].get<std::vector<int>>();
+  ASSERT_EQ(labels.size(), 50u);
+  ASSERT_EQ(fp32.size(), 50u);
+  ASSERT_EQ(int8.size(), 50u);
+  int right = 0, agree = 0, only_fp32 = 0, only_int8 = 0;
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(labels[i], i == 7 ? -1 : evaluation_[i].label);
+    right += int8[i] == labels[i];
+    agree += fp32[i] == int8[i];
+    only_fp32 += fp32[i] == labels[i] && int8[i] != labels[i];
+    only_int8 += int8[i] == labels[i] && fp32[i] != labels[i];
+  }
+  EXPECT_EQ(report["int8"]["top1"], right / 49.0);
+  EXPECT_EQ(report["agreement"], agree / 50.0);
+  const json& change = report["top1_change"];
+  EXPECT_EQ(change["only_fp32"], only_fp32);
+  EXPECT_EQ(change["only_int8"], only_int8);
+  EXPECT_LE(change["interval"][0], change["difference"]);
+  EXPECT_GE(change["interval"][1], change["difference"]);
+  EXPECT_EQ(change["p_value"].get<double>(), eval::McNemarExact({49, only_fp32, only_int8}));
+  const eval::Interval interval = eval::WilsonInterval(right, 49);
+  EXPECT_EQ(report["int8"]["top1_interval"], (json{interval.low, interval.high}));
 }
 
 TEST_F(PipelineTest, ResumingFromAnyCheckpointGivesTheSameBits) {

@@ -185,11 +185,12 @@ class RpcTest : public testing::Test {
   }
 
   grpc::Status Complete(const pb::Lease& lease, const std::string& artifact,
-                        std::string* name = nullptr) {
+                        std::string* name = nullptr,
+                        const std::string& report_json = R"({"images": 6})") {
     pb::CompleteJobRequest request;
     *request.mutable_lease() = lease;
     request.set_artifact_sha256(Sha256Hex(artifact));
-    request.set_report_json(R"({"images": 6})");
+    request.set_report_json(report_json);
     pb::CompleteJobResponse response;
     grpc::ClientContext context;
     const grpc::Status status = workers_->CompleteJob(&context, request, &response);

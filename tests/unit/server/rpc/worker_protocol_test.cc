@@ -80,6 +80,21 @@ TEST_F(WorkerProtocolTest, FromTheQueueToTheArtifact) {
   EXPECT_EQ(artifact_listener_.calls(), (std::vector<std::string>{"m 1", "m 2"}));
 }
 
+TEST_F(WorkerProtocolTest, AReportOfTheLargestSizeReachesTheClient) {
+  PushInputs();
+  const std::string job = CreateJob().name();
+  const pb::LeaseJobResponse leased = Lease();
+  const std::string artifact = MakeArtifact();
+  ASSERT_TRUE(WriteArtifact(leased.lease(), artifact).ok());
+  const std::string report = '"' + std::string(options_.queue.max_report_bytes - 2, 'x') + '"';
+  const grpc::Status refused = Complete(leased.lease(), artifact, nullptr, report + " ");
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(refused.error_message(), "report_json: 16777217 bytes, at most 16777216 are allowed");
+  const grpc::Status accepted = Complete(leased.lease(), artifact, nullptr, report);
+  ASSERT_TRUE(accepted.ok()) << accepted.error_message();
+  EXPECT_EQ(GetJob(job).report_json(), report);
+}
+
 TEST_F(WorkerProtocolTest, WaitingForAJobEndsWhenOneComes) {
   PushInputs();
   pb::LeaseJobResponse leased;

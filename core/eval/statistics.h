@@ -1,0 +1,34 @@
+// How sure a measured accuracy is: intervals and the paired test of two classifiers on the same
+// images.
+#pragma once
+
+#include <cstdint>
+
+namespace haq::eval {
+
+struct Interval {
+  double low = 0, high = 0;
+};
+
+// 95 % interval of a share of `successes` in `trials`: E. B. Wilson, "Probable Inference, the Law
+// of Succession, and Statistical Inference", JASA 22 (1927). NaN for no trials.
+Interval WilsonInterval(int64_t successes, int64_t trials);
+
+// Two classifiers on the same images, of which each is right or wrong on its own.
+struct PairedCounts {
+  int64_t images = 0;
+  int64_t only_first = 0;   // the first is right and the second wrong
+  int64_t only_second = 0;  // the other way round
+};
+
+// 95 % interval of the second's share of right answers minus the first's: the Wald interval with
+// the Laplace adjustment of D. G. Bonett and R. M. Price, "Adjusted Wald Confidence Interval for a
+// Difference of Binomial Proportions Based on Paired Data", JEBS 37 (2012). NaN for no images.
+Interval PairedDifferenceInterval(const PairedCounts& counts);
+
+// Two-sided p-value of McNemar's exact test (Q. McNemar, Psychometrika 12, 1947): how likely images
+// on which just one is right would be shared out at least as unevenly by a fair coin. 1 when there
+// are none.
+double McNemarExact(const PairedCounts& counts);
+
+}  // namespace haq::eval
