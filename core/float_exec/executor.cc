@@ -28,6 +28,16 @@ std::vector<int64_t> WithBatch(const ir::Shape& shape, int64_t n) {
   return batched;
 }
 
+// A copy in the same memory format after `edit`.
+at::Tensor Edited(const at::Tensor& tensor, const Executor::Edit& edit, bool any_order) {
+  at::Tensor copy = tensor.clone();
+  const bool as_it_is = any_order && copy.is_non_overlapping_and_dense();
+  const at::Tensor plain = as_it_is ? copy : PlainLayout(copy);
+  edit({plain.data_ptr<float>(), static_cast<size_t>(plain.numel())});
+  if (!plain.is_same(copy)) copy.copy_(plain);
+  return copy;
+}
+
 // Nobody else looks at this tensor's memory.
 bool IsAlone(const at::Tensor& tensor) {
   return tensor.use_count() == 1 && tensor.storage().use_count() == 1 &&
@@ -50,8 +60,13 @@ struct Executor::Impl {
   int64_t input_elements, output_elements;
   std::vector<Step> steps;
   std::vector<at::Tensor> values;  // those alive, during a run
+  std::vector<at::Tensor> kept;    // all values of the last RunAndKeep, or empty
 
   void Prepare();
+  void RunSteps(std::string_view& place, const Observer& observe, const ObserverNeeds& needs);
+  Status Rerun(std::string_view place, ir::ValueId changed, std::span<float> output,
+               const std::function<at::Tensor()>& make);
+  void CopyOutput(std::span<float> output) const;
   void RunStep(const Step& step);
   static void Tell(const Observer& observe, const ObserverNeeds& needs, ir::ValueId value,
                    const at::Tensor& tensor);
@@ -94,6 +109,57 @@ void Executor::Impl::Tell(const Observer& observe, const ObserverNeeds& needs, i
   observe(value, {plain.data_ptr<float>(), static_cast<size_t>(plain.numel())});
 }
 
+// `place` says where it is when it throws.
+void Executor::Impl::RunSteps(std::string_view& place, const Observer& observe,
+                              const ObserverNeeds& needs) {
+  for (size_t i = 0; i < steps.size(); ++i) {
+    place = graph.nodes[i].name;
+    RunStep(steps[i]);
+    const ir::ValueId made = steps[i].output;
+    // What is kept has two owners, so that no later step takes its memory.
+    if (!kept.empty()) kept[made] = values[made];
+    Tell(observe, needs, made, values[made]);
+  }
+}
+
+Status Executor::Impl::Rerun(std::string_view place, ir::ValueId changed, std::span<float> output,
+                             const std::function<at::Tensor()>& make) {
+  if (kept.empty()) return FailedPrecondition("no values were kept to run again from");
+  const int64_t n = kept[graph.input].size(0);
+  if (output.size() != static_cast<size_t>(n * output_elements)) {
+    return InvalidArgument("{} samples need {} output elements each, got {}", n, output_elements,
+                           output.size());
+  }
+  try {
+    const c10::InferenceMode inference;
+    at::set_num_threads(threads);
+    values = kept;
+    values[changed] = make();
+    std::vector<bool> differs(values.size());
+    differs[changed] = true;
+    for (size_t i = 0; i < steps.size(); ++i) {
+      const auto& inputs = steps[i].inputs;
+      if (std::none_of(inputs.begin(), inputs.end(), [&](auto in) { return differs[in]; }))
+        continue;
+      place = graph.nodes[i].name;
+      RunStep(steps[i]);
+      differs[steps[i].output] = true;
+    }
+    CopyOutput(output);
+    values.clear();
+    return {};
+  } catch (const std::exception& error) {
+    values.clear();
+    kept.clear();
+    return InternalError("FP32 execution of '{}': {}", place, Reason(error));
+  }
+}
+
+void Executor::Impl::CopyOutput(std::span<float> output) const {
+  const at::Tensor result = PlainLayout(values[graph.output]);
+  std::memcpy(output.data(), result.data_ptr<float>(), output.size_bytes());
+}
+
 Executor::Executor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Executor::~Executor() = default;
 
@@ -104,7 +170,7 @@ Result<std::unique_ptr<Executor>> Executor::Create(const ir::Graph& graph, int t
   if (threads <= 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   try {
     const c10::InferenceMode inference;
-    auto impl = std::unique_ptr<Impl>(new Impl{graph, threads, input, output, {}, {}});
+    auto impl = std::unique_ptr<Impl>(new Impl{graph, threads, input, output, {}, {}, {}});
     impl->Prepare();
     return std::unique_ptr<Executor>(new Executor(std::move(impl)));
   } catch (const std::exception& error) {
@@ -120,8 +186,19 @@ void Executor::ParallelFor(int64_t count, const std::function<void(int64_t i)>& 
 
 Status Executor::Run(int64_t n, std::span<const float> input, std::span<float> output,
                      const Observer& observe, const ObserverNeeds& needs) {
+  return RunAll(n, input, output, observe, needs, /*keep=*/false);
+}
+
+Status Executor::RunAndKeep(int64_t n, std::span<const float> input, std::span<float> output,
+                            const Observer& observe, const ObserverNeeds& needs) {
+  return RunAll(n, input, output, observe, needs, /*keep=*/true);
+}
+
+Status Executor::RunAll(int64_t n, std::span<const float> input, std::span<float> output,
+                        const Observer& observe, const ObserverNeeds& needs, bool keep) {
   Impl& impl = *impl_;
   const ir::Graph& graph = impl.graph;
+  Forget();
   if (n < 1 || input.size() != static_cast<size_t>(n * impl.input_elements) ||
       output.size() != static_cast<size_t>(n * impl.output_elements)) {
     return InvalidArgument("{} samples need {} input and {} output elements each, got {} and {}", n,
@@ -133,24 +210,45 @@ Status Executor::Run(int64_t n, std::span<const float> input, std::span<float> o
     at::set_num_threads(impl.threads);
     impl.values.assign(graph.values.size(), at::Tensor());
     // Lives until the end, so that no step takes the caller's memory for its own.
-    const at::Tensor sample = at::from_blob(const_cast<float*>(input.data()),
-                                            WithBatch(graph.values[graph.input].shape, n));
+    at::Tensor sample = at::from_blob(const_cast<float*>(input.data()),
+                                      WithBatch(graph.values[graph.input].shape, n));
+    if (keep) {
+      sample = sample.clone();
+      impl.kept.assign(graph.values.size(), at::Tensor());
+      impl.kept[graph.input] = sample;
+    }
     impl.values[graph.input] = sample;
     Impl::Tell(observe, needs, graph.input, sample);
-    for (size_t i = 0; i < impl.steps.size(); ++i) {
-      place = graph.nodes[i].name;
-      impl.RunStep(impl.steps[i]);
-      const ir::ValueId made = impl.steps[i].output;
-      Impl::Tell(observe, needs, made, impl.values[made]);
-    }
-    const at::Tensor result = PlainLayout(impl.values[graph.output]);
-    std::memcpy(output.data(), result.data_ptr<float>(), output.size_bytes());
+    impl.RunSteps(place, observe, needs);
+    impl.CopyOutput(output);
     impl.values.clear();
     return {};
   } catch (const std::exception& error) {
     impl.values.clear();
+    Forget();
     return InternalError("FP32 execution of '{}': {}", place, Reason(error));
   }
+}
+
+void Executor::Forget() { impl_->kept.clear(); }
+
+Status Executor::RerunWithValue(ir::ValueId value, const Edit& edit, bool any_order,
+                                std::span<float> output) {
+  Impl& impl = *impl_;
+  return impl.Rerun(impl.graph.values[value].name, value, output,
+                    [&] { return Edited(impl.kept[value], edit, any_order); });
+}
+
+Status Executor::RerunWithOp(int node, const ir::Op& op, std::span<float> output) {
+  Impl& impl = *impl_;
+  const ir::Node& changed = impl.graph.nodes[node];
+  return impl.Rerun(changed.name, changed.output, output, [&] {
+    std::vector<at::Tensor> inputs;
+    for (const ir::ValueId input : changed.inputs) inputs.push_back(impl.kept[input]);
+    const Kernel kernel = MakeKernel(op, impl.graph.values[changed.inputs[0]].shape,
+                                     impl.graph.values[changed.output].shape);
+    return kernel(inputs, /*may_overwrite=*/false);
+  });
 }
 
 }  // namespace haq::float_exec

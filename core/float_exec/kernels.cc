@@ -38,7 +38,8 @@ struct Maker {
     per_channel[1] = input[1];
     const at::Tensor scale = ToTensor(op.scale, per_channel);
     const at::Tensor shift = ToTensor(op.shift, per_channel);
-    return Elementwise([scale, shift](const at::Tensor& x) { return at::addcmul(shift, x, scale); },
+    // Rounded twice either way, so that the bits do not depend on whose memory x is.
+    return Elementwise([scale, shift](const at::Tensor& x) { return x.mul(scale).add_(shift); },
                        [scale, shift](at::Tensor& x) { return x.mul_(scale).add_(shift); });
   }
 

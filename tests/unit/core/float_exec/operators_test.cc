@@ -96,7 +96,7 @@ TEST_F(OperatorsTest, ConvolutionsOfAllKinds) {
     conv.stride = {small(random_) + 1, small(random_) + 1};
     conv.dilation = {small(random_) + 1, small(random_) + 1};
     conv.padding = {small(random_), small(random_), small(random_), small(random_)};
-    Start({1, in, 6 + small(random_), 7});
+    Start({1, in, 7 + small(random_), 7});  // at least what a kernel spans
     Append(conv);
     Append(ir::Clamp{.low = 0});
     Check();
