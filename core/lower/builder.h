@@ -57,9 +57,13 @@ class Builder {
   // One layer of sums: a convolution (weights [O][KH][KW][I]) or a matrix, requantized to the
   // output.
   struct SumLayer {
-    std::vector<int8_t> weight;
+    quant::QuantizedWeights weights;
     fixedpoint::LayerRequantize requantize;
   };
+  // The weights chosen for `node`, or null.
+  const quant::QuantizedWeights* ChosenWeights(const ir::Node& node) const;
+  // Remembers the weights of the layer that was added last.
+  void AddSumWeights(const ir::Node& node, quant::QuantizedWeights weights);
   // `weight` is [O, ...] in stored order, `bias` empty or O values.
   Result<SumLayer> QuantizeSum(const ir::Node& node, const std::vector<float>& weight,
                                const std::vector<float>& bias,

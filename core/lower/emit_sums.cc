@@ -32,6 +32,20 @@ std::vector<float> ToStoredOrder(const std::vector<float>& weight, int64_t o, in
 
 }  // namespace
 
+const quant::QuantizedWeights* Builder::ChosenWeights(const ir::Node& node) const {
+  const auto index = static_cast<int>(&node - graph_.nodes.data());
+  for (const SumWeights& chosen : options_.chosen_weights) {
+    if (chosen.node == index) return &chosen.weights;
+  }
+  return nullptr;
+}
+
+void Builder::AddSumWeights(const ir::Node& node, quant::QuantizedWeights weights) {
+  lowered_.sums.push_back({static_cast<int>(&node - graph_.nodes.data()),
+                           static_cast<int32_t>(lowered_.model.layers.size()) - 1,
+                           std::move(weights)});
+}
+
 Result<Builder::SumLayer> Builder::QuantizeSum(const ir::Node& node,
                                                const std::vector<float>& weight,
                                                const std::vector<float>& bias,
@@ -43,9 +57,17 @@ Result<Builder::SumLayer> Builder::QuantizeSum(const ir::Node& node,
 
   std::vector<double> bias_in_input_steps;
   for (const float value : bias) bias_in_input_steps.push_back(double(value) / x.scale);
+  const double smallest_scale = kSmallestWeightMultiplier * y.scale / x.scale;
+  const quant::QuantizedWeights* chosen = ChosenWeights(node);
+  if (chosen && (chosen->values.size() != weight.size() ||
+                 static_cast<int64_t>(chosen->scales.size()) != channels)) {
+    return InvalidArgument("{} weights were chosen for {} channels, it has {} and {}",
+                           chosen->values.size(), chosen->scales.size(), weight.size(), channels);
+  }
   quant::QuantizedWeights quantized =
-      quant::QuantizeWeights(weight, channels, granularity, bias_in_input_steps,
-                             kSmallestWeightMultiplier * y.scale / x.scale);
+      chosen ? quant::KeepRepresentable(*chosen, bias_in_input_steps, smallest_scale)
+             : quant::QuantizeWeights(weight, channels, granularity, bias_in_input_steps,
+                                      smallest_scale);
 
   std::vector<double> multipliers(channels), constants(channels);
   std::vector<int64_t> acc_min(channels), acc_max(channels);
@@ -65,7 +87,7 @@ Result<Builder::SumLayer> Builder::QuantizeSum(const ir::Node& node,
   HAQ_ASSIGN_OR_RETURN(layer.requantize,
                        fixedpoint::ChooseRequantize(multipliers, constants, acc_min, acc_max,
                                                     y.zero_point, clamp.low, clamp.high));
-  layer.weight = std::move(quantized.values);
+  layer.weights = std::move(quantized);
   return layer;
 }
 
@@ -76,7 +98,7 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Conv2d& op) {
       QuantizeSum(node, ToStoredOrder(op.weight.data, shape[0], shape[1], shape[2] * shape[3]),
                   op.bias, options_.weights));
   artifact::Conv2d conv;
-  conv.weight = lowered_.model.Own(std::move(sum.weight));
+  conv.weight = lowered_.model.Own(sum.weights.values);
   conv.kernel_h = static_cast<int32_t>(shape[2]);
   conv.kernel_w = static_cast<int32_t>(shape[3]);
   conv.stride_h = static_cast<int32_t>(op.stride[0]);
@@ -90,6 +112,7 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Conv2d& op) {
   conv.channels = lowered_.model.Own(std::move(sum.requantize.channels));
   const int32_t output = AddOutput(node);
   AddLayer(node, conv, {TensorOf(node.inputs[0])}, output);
+  AddSumWeights(node, std::move(sum.weights));
   return {};
 }
 
@@ -117,12 +140,13 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Linear& op) {
   }
   HAQ_ASSIGN_OR_RETURN(SumLayer sum, QuantizeSum(node, weight, op.bias, options_.weights));
   artifact::Linear linear;
-  linear.weight = lowered_.model.Own(std::move(sum.weight));
+  linear.weight = lowered_.model.Own(sum.weights.values);
   linear.requantize = sum.requantize.tensor;
   linear.channels = lowered_.model.Own(std::move(sum.requantize.channels));
   const int32_t input = TensorOf(image >= 0 ? image : node.inputs[0]);
   const int32_t output = AddOutput(node);
   AddLayer(node, linear, {input}, output);
+  AddSumWeights(node, std::move(sum.weights));
   return {};
 }
 
@@ -139,7 +163,7 @@ Status Builder::EmitOp(const ir::Node& node, const ir::ChannelAffine& op) {
   HAQ_ASSIGN_OR_RETURN(
       SumLayer sum, QuantizeSum(node, op.scale, op.shift, quant::WeightGranularity::kPerChannel));
   artifact::Conv2d conv;
-  conv.weight = lowered_.model.Own(std::move(sum.weight));
+  conv.weight = lowered_.model.Own(sum.weights.values);
   conv.groups = channels;
   conv.requantize = sum.requantize.tensor;
   conv.channels = lowered_.model.Own(std::move(sum.requantize.channels));

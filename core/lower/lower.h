@@ -11,10 +11,20 @@
 
 namespace haq::lower {
 
+// The integer weights of one convolution or linear layer.
+struct SumWeights {
+  int node = -1;                    // of the graph
+  int32_t layer = 0;                // of the model
+  quant::QuantizedWeights weights;  // in the model's order: [O][KH][KW][I / groups] or [O][I]
+};
+
 struct Options {
   quant::SchemePolicy scheme = quant::SchemePolicy::kHybrid;
   quant::WeightGranularity weights = quant::WeightGranularity::kPerChannel;
   quant::HybridRule hybrid = {};
+  // Weights to use instead of the nearest ones; `layer` is not read. Values and scales as an
+  // earlier lowering of the same graph gave them, with other integers.
+  std::vector<SumWeights> chosen_weights = {};
 };
 
 // What one quantized value got, for the report.
@@ -28,7 +38,8 @@ struct TensorDecision {
 struct Lowered {
   artifact::Model model;  // verified, without input_shape, preprocessing, class names and metadata
   std::vector<TensorDecision>
-      decisions;  // in order of execution; values that were fused away have none
+      decisions;                 // in order of execution; values that were fused away have none
+  std::vector<SumWeights> sums;  // in order of execution
 };
 
 // `ranges` has one entry per value of the verified graph. kUnsupported and kInvalidArgument name

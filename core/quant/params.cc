@@ -34,6 +34,21 @@ TensorParams Asymmetric(const Range& range, std::string reason) {
                 std::move(reason));
 }
 
+// 2^29: the bias may take a quarter of int32, which leaves room for the sum and the other
+// constants.
+constexpr double kLargestBias = 1 << 29;
+
+double RepresentableScale(double scale, size_t channel,
+                          const std::vector<double>& bias_in_input_steps, double smallest_scale) {
+  scale = std::max(scale, smallest_scale);
+  if (bias_in_input_steps.empty()) return scale;
+  return std::max(scale, std::abs(bias_in_input_steps[channel]) / kLargestBias);
+}
+
+int8_t NearestLevel(double value) {
+  return static_cast<int8_t>(std::clamp(std::nearbyint(value), -127.0, 127.0));
+}
+
 }  // namespace
 
 Result<SchemePolicy> ParseSchemePolicy(std::string_view text, std::string_view field) {
@@ -109,24 +124,33 @@ QuantizedWeights QuantizeWeights(const std::vector<float>& weights, int64_t chan
     const double shared = *std::max_element(quantized.scales.begin(), quantized.scales.end());
     std::fill(quantized.scales.begin(), quantized.scales.end(), shared);
   }
-  // 2^29: the bias may take a quarter of int32, which leaves room for the sum and the other
-  // constants.
-  constexpr double kLargestBias = 1 << 29;
   for (int64_t c = 0; c < channels; ++c) {
-    double& scale = quantized.scales[c];
-    scale = std::max(scale, smallest_scale);
-    if (!bias_in_input_steps.empty()) {
-      scale = std::max(scale, std::abs(bias_in_input_steps[c]) / kLargestBias);
-    }
+    quantized.scales[c] =
+        RepresentableScale(quantized.scales[c], c, bias_in_input_steps, smallest_scale);
   }
   quantized.values.resize(weights.size());
   for (int64_t c = 0; c < channels; ++c) {
     for (int64_t i = c * per_channel; i < (c + 1) * per_channel; ++i) {
-      quantized.values[i] = static_cast<int8_t>(
-          std::clamp(std::nearbyint(weights[i] / quantized.scales[c]), -127.0, 127.0));
+      quantized.values[i] = NearestLevel(weights[i] / quantized.scales[c]);
     }
   }
   return quantized;
+}
+
+QuantizedWeights KeepRepresentable(QuantizedWeights weights,
+                                   const std::vector<double>& bias_in_input_steps,
+                                   double smallest_scale) {
+  const size_t channels = weights.scales.size(), per_channel = weights.values.size() / channels;
+  for (size_t c = 0; c < channels; ++c) {
+    const double scale =
+        RepresentableScale(weights.scales[c], c, bias_in_input_steps, smallest_scale);
+    if (scale == weights.scales[c]) continue;
+    for (size_t i = c * per_channel; i < (c + 1) * per_channel; ++i) {
+      weights.values[i] = NearestLevel(weights.values[i] * weights.scales[c] / scale);
+    }
+    weights.scales[c] = scale;
+  }
+  return weights;
 }
 
 }  // namespace haq::quant

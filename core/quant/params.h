@@ -70,4 +70,11 @@ QuantizedWeights QuantizeWeights(const std::vector<float>& weights, int64_t chan
                                  const std::vector<double>& bias_in_input_steps,
                                  double smallest_scale);
 
+// Makes integers that were chosen elsewhere, on the scales of QuantizeWeights, keep its two lower
+// bounds of a scale: a channel whose bias changed since may need a larger one, and its weights are
+// rounded to that.
+QuantizedWeights KeepRepresentable(QuantizedWeights weights,
+                                   const std::vector<double>& bias_in_input_steps,
+                                   double smallest_scale);
+
 }  // namespace haq::quant

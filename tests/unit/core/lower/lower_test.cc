@@ -347,6 +347,41 @@ TEST(Lower, PerTensorWeightsAreCoarser) {
   EXPECT_GT(fine->sqnr_db, coarse->sqnr_db + 6);
 }
 
+TEST(Lower, ChosenWeightsReplaceTheNearestOnes) {
+  Net net({1, 3, 8, 8});
+  const ir::ValueId conv = net.Conv(net.graph.input, 4, 3);
+  const ir::ValueId flat = net.Add(ir::Reshape{}, {net.Relu(conv)}, {1, 4 * 6 * 6});
+  net.graph.output = net.Linear(flat, 5);
+  const std::vector<quant::Range> ranges(net.graph.values.size(), {-4, 4});
+  const auto nearest = *Lower(net.graph, ranges, {});
+  ASSERT_EQ(nearest.sums.size(), 2u);
+  EXPECT_EQ(nearest.sums[0].node, 0);
+  const auto weight_of = [](const Lowered& lowered, size_t i) {
+    const artifact::Op& op = lowered.model.layers[lowered.sums[i].layer].op;
+    const auto blob =
+        i == 0 ? std::get<artifact::Conv2d>(op).weight : std::get<artifact::Linear>(op).weight;
+    return std::vector<int8_t>(blob.begin(), blob.end());
+  };
+  EXPECT_EQ(nearest.sums[0].weights.values, weight_of(nearest, 0));
+  EXPECT_EQ(nearest.sums[1].weights.values, weight_of(nearest, 1));
+
+  Options options;
+  options.chosen_weights = {nearest.sums[1]};
+  EXPECT_EQ(weight_of(*Lower(net.graph, ranges, options), 1), weight_of(nearest, 1));
+  std::vector<int8_t>& values = options.chosen_weights[0].weights.values;
+  values[7] = static_cast<int8_t>(values[7] > 0 ? values[7] - 1 : values[7] + 1);
+  const auto changed = *Lower(net.graph, ranges, options);
+  EXPECT_EQ(weight_of(changed, 0), weight_of(nearest, 0));
+  EXPECT_EQ(weight_of(changed, 1), values);
+  EXPECT_EQ(changed.sums[1].weights.scales, nearest.sums[1].weights.scales);
+
+  values.pop_back();
+  const Status status = Lower(net.graph, ranges, options).status();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("layer \"node3\" (linear)"), std::string::npos)
+      << status.ToString();
+}
+
 TEST(Lower, DegenerateLayersStayFinite) {
   Net net({1, 3, 4, 4});
   auto x = net.Conv(net.graph.input, 4, 1);

@@ -83,6 +83,18 @@ TEST(QuantizeWeights, ADeadChannelKeepsItsBiasRepresentable) {
   EXPECT_DOUBLE_EQ(quantized.scales[1], 1.0 / 127);
 }
 
+TEST(KeepRepresentable, ChangesOnlyChannelsWhoseScaleIsTooSmall) {
+  const QuantizedWeights chosen{{100, -3, 100, -3}, {0.5, 0.5}};
+  const auto same = KeepRepresentable(chosen, {1e6, -1e6}, 0.1);
+  EXPECT_EQ(same.values, chosen.values);
+  EXPECT_EQ(same.scales, chosen.scales);
+  const double bias = 2.0 * (1 << 29);
+  const auto raised = KeepRepresentable(chosen, {0, -bias}, 0.1);
+  EXPECT_EQ(raised.values, (std::vector<int8_t>{100, -3, 25, -1}));
+  EXPECT_EQ(raised.scales, (std::vector<double>{0.5, 2}));
+  EXPECT_EQ(KeepRepresentable(chosen, {}, 1).scales, (std::vector<double>{1, 1}));
+}
+
 TEST(Parse, UnknownNamesListWhatExists) {
   const Status status = ParseSchemePolicy("mixed").status();
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
