@@ -6,6 +6,25 @@
 #include <limits>
 
 namespace haq::eval {
+namespace {
+
+template <typename T>
+void WriteValues(ByteWriter& writer, const std::vector<T>& values) {
+  writer.WriteBytes({reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(T)});
+}
+
+template <typename T>
+Status ReadValues(ByteReader& reader, int64_t count, std::vector<T>& values) {
+  const auto bytes = reader.ReadBytes();
+  if (reader.failed() || bytes.size() != count * sizeof(T)) {
+    return DataLoss("the state of the evaluation is damaged");
+  }
+  values.resize(count);
+  if (count > 0) std::memcpy(values.data(), bytes.data(), bytes.size());
+  return {};
+}
+
+}  // namespace
 
 int64_t ArgMax(std::span<const float> scores) {
   return std::max_element(scores.begin(), scores.end()) - scores.begin();
@@ -31,6 +50,11 @@ void Sqnr::Add(std::span<const float> reference, std::span<const float> quantize
   noise_ += noise;
 }
 
+void Sqnr::Add(const Sqnr& other) {
+  signal_ += other.signal_;
+  noise_ += other.noise_;
+}
+
 double Sqnr::Decibel() const {
   if (noise_ == 0) return signal_ == 0 ? 0 : std::numeric_limits<double>::infinity();
   return 10 * std::log10(signal_ / noise_);
@@ -49,14 +73,18 @@ void Sqnr::Restore(ByteReader& reader) {
 void Comparison::Add(std::span<const float> fp32, std::span<const float> int8,
                      std::optional<int64_t> label) {
   const int64_t fp32_class = ArgMax(fp32), int8_class = ArgMax(int8);
+  Sqnr sqnr;
+  sqnr.Add(fp32, int8);
   if (images_ < max_predictions_) {
     predictions_.label.push_back(static_cast<int32_t>(label.value_or(-1)));
     predictions_.fp32.push_back(static_cast<int32_t>(fp32_class));
     predictions_.int8.push_back(static_cast<int32_t>(int8_class));
+    predictions_.signal.push_back(static_cast<float>(sqnr.signal()));
+    predictions_.noise.push_back(static_cast<float>(sqnr.noise()));
   }
   ++images_;
   agree_ += fp32_class == int8_class;
-  sqnr_.Add(fp32, int8);
+  sqnr_.Add(sqnr);
   if (!label) return;
   ++labelled_;
   only_fp32_ += fp32_class == *label && int8_class != *label;
@@ -78,9 +106,9 @@ void Comparison::Save(ByteWriter& writer) const {
   }
   sqnr_.Save(writer);
   for (const auto* classes : {&predictions_.label, &predictions_.fp32, &predictions_.int8}) {
-    writer.WriteBytes({reinterpret_cast<const uint8_t*>(classes->data()),
-                       classes->size() * sizeof(classes->front())});
+    WriteValues(writer, *classes);
   }
+  for (const auto* sums : {&predictions_.signal, &predictions_.noise}) WriteValues(writer, *sums);
 }
 
 Status Comparison::Restore(ByteReader& reader) {
@@ -91,12 +119,10 @@ Status Comparison::Restore(ByteReader& reader) {
   sqnr_.Restore(reader);
   const int64_t kept = std::clamp<int64_t>(images_, 0, max_predictions_);
   for (auto* classes : {&predictions_.label, &predictions_.fp32, &predictions_.int8}) {
-    const auto bytes = reader.ReadBytes();
-    if (reader.failed() || bytes.size() != kept * sizeof(classes->front())) {
-      return DataLoss("the state of the evaluation is damaged");
-    }
-    classes->resize(kept);
-    if (kept > 0) std::memcpy(classes->data(), bytes.data(), bytes.size());
+    HAQ_RETURN_IF_ERROR(ReadValues(reader, kept, *classes));
+  }
+  for (auto* sums : {&predictions_.signal, &predictions_.noise}) {
+    HAQ_RETURN_IF_ERROR(ReadValues(reader, kept, *sums));
   }
   return {};
 }

@@ -24,8 +24,11 @@ bool IsInTopK(std::span<const float> scores, int64_t label, int k);
 class Sqnr {
  public:
   void Add(std::span<const float> reference, std::span<const float> quantized);
+  void Add(const Sqnr& other);
   // Infinity when nothing differs; 0 when nothing was added.
   double Decibel() const;
+  double signal() const { return signal_; }
+  double noise() const { return noise_; }
   void Save(ByteWriter& writer) const;
   void Restore(ByteReader& reader);
 
@@ -33,10 +36,12 @@ class Sqnr {
   double signal_ = 0, noise_ = 0;
 };
 
-// What both networks said to each image, in the order they came: indices of classes.
+// What both networks said to each image, in the order they came: indices of classes, and of the
+// scores the sums of which the SQNR is made.
 struct Predictions {
   std::vector<int32_t> label;  // -1: the image has none
   std::vector<int32_t> fp32, int8;
+  std::vector<float> signal, noise;  // sum f^2, sum (f - q)^2
   bool operator==(const Predictions&) const = default;
 };
 
@@ -67,6 +72,11 @@ class Comparison {
   // 95 % intervals of those figures.
   Interval fp32_top1_interval() const { return WilsonInterval(fp32_top1_, labelled_); }
   Interval int8_top1_interval() const { return WilsonInterval(int8_top1_, labelled_); }
+  Interval agreement_interval() const { return WilsonInterval(agree_, images_); }
+  // Of the first `max_predictions` images.
+  Interval sqnr_interval() const {
+    return DecibelRatioInterval(predictions_.signal, predictions_.noise);
+  }
   // The labelled images; FP32 is the first classifier, INT8 the second.
   PairedCounts paired_top1() const { return {labelled_, only_fp32_, only_int8_}; }
   // Of the first `max_predictions` images.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace haq::eval {
 namespace {
@@ -44,6 +45,23 @@ double McNemarExact(const PairedCounts& counts) {
                      std::lgamma(double(n - k + 1)) + log_coin);
   }
   return std::min(2 * tail, 1.0);
+}
+
+Interval DecibelRatioInterval(std::span<const float> numerators,
+                              std::span<const float> denominators) {
+  const double upper = std::accumulate(numerators.begin(), numerators.end(), 0.0);
+  const double lower = std::accumulate(denominators.begin(), denominators.end(), 0.0);
+  if (numerators.size() < 2 || upper <= 0 || lower <= 0) return {kNaN, kNaN};
+  double squares = 0;
+  for (size_t i = 0; i < numerators.size(); ++i) {
+    const double influence = numerators[i] / upper - denominators[i] / lower;
+    squares += influence * influence;
+  }
+  const double n = static_cast<double>(numerators.size());
+  const double decibel = 10 / std::log(10.0);
+  const double center = decibel * std::log(upper / lower);
+  const double half = kZ95 * decibel * std::sqrt(squares * n / (n - 1));
+  return {center - half, center + half};
 }
 
 }  // namespace haq::eval

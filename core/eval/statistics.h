@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 namespace haq::eval {
 
@@ -30,5 +31,13 @@ Interval PairedDifferenceInterval(const PairedCounts& counts);
 // on which just one is right would be shared out at least as unevenly by a fair coin. 1 when there
 // are none.
 double McNemarExact(const PairedCounts& counts);
+
+// 95 % interval of 10 log10(sum of numerators / sum of denominators), as far as it depends on which
+// images were drawn: the ratio's variance to first order (W. G. Cochran, "Sampling Techniques",
+// 1977, chapter 6), on the logarithm. One value of each for every image. With signal and noise it
+// is the SQNR's; with the noise of two quantized networks on the same images that of the decibels
+// that the second is better. NaN for fewer than two images or a sum of 0.
+Interval DecibelRatioInterval(std::span<const float> numerators,
+                              std::span<const float> denominators);
 
 }  // namespace haq::eval

@@ -6,7 +6,7 @@
 namespace haq::pipeline {
 namespace {
 
-constexpr std::string_view kMagic = "HAQCKPT2";
+constexpr std::string_view kMagic = "HAQCKPT3";
 
 }  // namespace
 

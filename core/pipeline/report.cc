@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <cmath>
+#include <cstdlib>
 
 #include "core/base/json_text.h"
 #include "core/base/version.h"
@@ -42,8 +43,21 @@ json ChangeToJson(const eval::Comparison& comparison) {
           {"p_value", paired.images > 0 ? json(eval::McNemarExact(paired)) : json(nullptr)}};
 }
 
+// Enough for intervals, at half the bytes of all digits.
+json FourDigits(const std::vector<float>& values) {
+  json rounded = json::array();
+  for (const float value : values) {
+    rounded.push_back(Number(std::strtod(fmt::format("{:.4g}", value).c_str(), nullptr)));
+  }
+  return rounded;
+}
+
 json PredictionsToJson(const eval::Predictions& predictions) {
-  return {{"label", predictions.label}, {"fp32", predictions.fp32}, {"int8", predictions.int8}};
+  return {{"label", predictions.label},
+          {"fp32", predictions.fp32},
+          {"int8", predictions.int8},
+          {"signal", FourDigits(predictions.signal)},
+          {"noise", FourDigits(predictions.noise)}};
 }
 
 json HistogramToJson(const TensorFigures& figures) {
@@ -115,7 +129,9 @@ std::string MakeReport(const ReportInputs& in) {
       {"top1_change", ChangeToJson(in.comparison)},
       {"predictions", PredictionsToJson(in.comparison.predictions())},
       {"agreement", Number(in.comparison.agreement())},
+      {"agreement_interval", ToJson(in.comparison.agreement_interval())},
       {"sqnr_db", Number(in.comparison.sqnr_db())},
+      {"sqnr_interval", ToJson(in.comparison.sqnr_interval())},
       {"layers", layers},
       {"layers_images", in.layer_sqnr_images},
       {"calibration",

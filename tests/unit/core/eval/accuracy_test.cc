@@ -64,8 +64,13 @@ TEST(Comparison, KeepsWhatBothNetworksSaid) {
   comparison.Add(zero, two, 0);
   comparison.Add(two, zero, std::nullopt);
   comparison.Add(two, zero, 0);
-  EXPECT_EQ(comparison.predictions(), (Predictions{{0, 0, -1}, {0, 0, 2}, {0, 2, 0}}))
+  EXPECT_EQ(comparison.predictions(),
+            (Predictions{{0, 0, -1}, {0, 0, 2}, {0, 2, 0}, {1, 1, 1}, {0, 2, 2}}))
       << "the first three";
+  EXPECT_NEAR(comparison.sqnr_interval().low,
+              DecibelRatioInterval(std::vector<float>{1, 1, 1}, std::vector<float>{0, 2, 2}).low,
+              0);
+  EXPECT_NEAR(comparison.agreement_interval().high, WilsonInterval(1, 4).high, 0);
   const PairedCounts paired = comparison.paired_top1();
   EXPECT_EQ(paired.images, 3);
   EXPECT_EQ(paired.only_first, 1);

@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
+#include <vector>
+
+#include "tests/support/seed.h"
 
 namespace haq::eval {
 namespace {
@@ -73,6 +77,48 @@ TEST(McNemarExact, EqualsTheBinomialSum) {
   EXPECT_NEAR(McNemarExact({100, 20, 10}), 0.09873714670538902, 1e-12);
   EXPECT_NEAR(McNemarExact({5000, 150, 86}), 3.715936139571442e-05, 1e-14);
   EXPECT_NEAR(McNemarExact({50'000, 1500, 1600}), 0.07537169707532781, 1e-9);
+}
+
+TEST(DecibelRatioInterval, FollowsItsFormula) {
+  const std::vector<float> signal{1, 3}, noise{1, 1};
+  const Interval interval = DecibelRatioInterval(signal, noise);
+  const double half = 1.959963984540054 * 10 / std::log(10.0) * 0.5;  // sqrt(2 / 1 * 2 * 0.25^2)
+  EXPECT_NEAR(interval.low, 10 * std::log10(2.0) - half, 1e-9);
+  EXPECT_NEAR(interval.high, 10 * std::log10(2.0) + half, 1e-9);
+  const Interval turned = DecibelRatioInterval(noise, signal);
+  EXPECT_NEAR(turned.low, -interval.high, 1e-9);
+}
+
+TEST(DecibelRatioInterval, IsNarrowWhereTheRatioIsTheSameForEveryImage) {
+  const std::vector<float> noise{1, 5, 2, 8}, half{0.5, 2.5, 1, 4};
+  const Interval better = DecibelRatioInterval(noise, half);
+  EXPECT_NEAR(better.low, 10 * std::log10(2.0), 1e-9);
+  EXPECT_NEAR(better.high, 10 * std::log10(2.0), 1e-9);
+}
+
+TEST(DecibelRatioInterval, HoldsTheTruthInAbout95OfAHundredSamples) {
+  std::mt19937_64 random(test::Seed());
+  std::lognormal_distribution<float> size(0, 0.5);
+  const double truth = 10 * std::log10(4.0);  // independent, four times as large
+  int held = 0;
+  for (int sample = 0; sample < 2000; ++sample) {
+    std::vector<float> signal, noise;
+    for (int image = 0; image < 100; ++image) {
+      signal.push_back(4 * size(random));
+      noise.push_back(size(random));
+    }
+    const Interval interval = DecibelRatioInterval(signal, noise);
+    held += interval.low <= truth && truth <= interval.high;
+  }
+  EXPECT_GT(held, 1840);
+  EXPECT_LT(held, 1950);
+}
+
+TEST(DecibelRatioInterval, IsNoFigureWithoutTwoImagesOrWithoutNoise) {
+  EXPECT_TRUE(std::isnan(DecibelRatioInterval({}, {}).low));
+  const std::vector<float> one{1}, two{1, 2}, none{0, 0};
+  EXPECT_TRUE(std::isnan(DecibelRatioInterval(one, one).low));
+  EXPECT_TRUE(std::isnan(DecibelRatioInterval(two, none).high));
 }
 
 }  // namespace

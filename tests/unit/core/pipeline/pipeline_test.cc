@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -186,6 +187,16 @@ TEST_F(PipelineTest, ReportSaysWhatBothNetworksSaidOfEveryImage) {
   EXPECT_EQ(change["p_value"].get<double>(), eval::McNemarExact({49, only_fp32, only_int8}));
   const eval::Interval interval = eval::WilsonInterval(right, 49);
   EXPECT_EQ(report["int8"]["top1_interval"], (json{interval.low, interval.high}));
+  const eval::Interval agreement = eval::WilsonInterval(agree, 50);
+  EXPECT_EQ(report["agreement_interval"], (json{agreement.low, agreement.high}));
+  double signal = 0, noise = 0;
+  for (int i = 0; i < 50; ++i) {
+    signal += report["predictions"]["signal"][i].get<double>();
+    noise += report["predictions"]["noise"][i].get<double>();
+  }
+  EXPECT_NEAR(report["sqnr_db"].get<double>(), 10 * std::log10(signal / noise), 0.01);
+  EXPECT_LT(report["sqnr_interval"][0], report["sqnr_db"]);
+  EXPECT_GT(report["sqnr_interval"][1], report["sqnr_db"]);
 }
 
 TEST_F(PipelineTest, ResumingFromAnyCheckpointGivesTheSameBits) {
