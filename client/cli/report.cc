@@ -73,6 +73,14 @@ std::string Corrections(const json& report) {
   return fmt::format("  corrections  {}\n", names.empty() ? "none" : names);
 }
 
+std::string Warnings(const json& report) {
+  std::string text;
+  for (const json& warning : At(report, "/warnings")) {
+    text += fmt::format("  warning      {}\n", Text(warning));
+  }
+  return text;
+}
+
 std::string Accuracies(const json& report) {
   Table table({{""}, {"FP32", Align::kRight}, {"INT8", Align::kRight}, {"change", Align::kRight}});
   for (const char* figure : {"top1", "top5"}) {
@@ -132,7 +140,8 @@ std::string WorstLayers(const json& report, int count) {
 std::string FormatReport(std::string_view report_json, int worst_layers) {
   const json report = json::parse(report_json, nullptr, /*allow_exceptions=*/false);
   if (!report.is_object()) return std::string(report_json);
-  return Corrections(report) + Accuracies(report) + WorstLayers(report, worst_layers);
+  return Warnings(report) + Corrections(report) + Accuracies(report) +
+         WorstLayers(report, worst_layers);
 }
 
 }  // namespace haq::client

@@ -63,6 +63,16 @@ Status Calibrator::ObserveBatch(float_exec::Executor& executor, int64_t n,
         ObserveMicroBatch(executor, count, input.subspan(at * elements, count * elements)));
     images_ += count;
   }
+  return CheckFinite();
+}
+
+Status Calibrator::CheckFinite() const {
+  const auto check = [this](ir::ValueId value) -> Status {
+    if (!needs_.values[value] || summaries_[value].not_finite() == 0) return {};
+    return summaries_[value].Check().WithContext(ir::DescribeValue(graph_, value));
+  };
+  HAQ_RETURN_IF_ERROR(check(graph_.input));
+  for (const ir::Node& node : graph_.nodes) HAQ_RETURN_IF_ERROR(check(node.output));
   return {};
 }
 
@@ -132,7 +142,7 @@ Result<std::vector<quant::Range>> Calibrator::ChooseRanges(std::string_view meth
     if (!needs_.values[value]) continue;
     const auto range = ChooseRange(method, summaries_[value], context);
     if (!range.ok()) {
-      return range.status().WithContext(fmt::format("tensor \"{}\"", graph_.values[value].name));
+      return range.status().WithContext(ir::DescribeValue(graph_, static_cast<ir::ValueId>(value)));
     }
     ranges[value] = *range;
   }

@@ -36,7 +36,8 @@ class Calibrator {
 
   // Runs n samples [n, ...] and observes every value. The sizes of the calls do not change the
   // result, nor does their order but for moving_minmax. An n that is a multiple of MicroBatchImages
-  // is fastest: what is missing to one is run on zeros, and not observed.
+  // is fastest: what is missing to one is run on zeros, and not observed. kInvalidArgument names
+  // the first value, in order of execution, that is NaN or infinite somewhere, and its layer.
   Status ObserveBatch(float_exec::Executor& executor, int64_t n, std::span<const float> input);
   int64_t images() const { return images_; }
 
@@ -57,6 +58,7 @@ class Calibrator {
   const TensorSummary& SummaryOf(ir::ValueId value) const { return summaries_[deciding_[value]]; }
 
  private:
+  Status CheckFinite() const;
   Status ObserveMicroBatch(float_exec::Executor& executor, int64_t n, std::span<const float> input);
 
   const ir::Graph& graph_;

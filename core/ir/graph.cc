@@ -55,6 +55,15 @@ int Graph::ProducerOf(ValueId value) const {
   return node == nodes.end() ? -1 : static_cast<int>(node - nodes.begin());
 }
 
+std::string DescribeValue(const Graph& graph, ValueId value) {
+  const std::string& name = graph.values[value].name;
+  const int producer = graph.ProducerOf(value);
+  if (producer < 0) return fmt::format("tensor \"{}\", the network's input", name);
+  const Node& node = graph.nodes[producer];
+  return fmt::format("tensor \"{}\", output of layer \"{}\" ({})", name, node.name,
+                     OpName(node.op));
+}
+
 int Graph::UseCount(ValueId value) const {
   int64_t uses = output == value ? 1 : 0;
   for (const Node& node : nodes) uses += std::count(node.inputs.begin(), node.inputs.end(), value);

@@ -141,6 +141,9 @@ struct Graph {
   int UseCount(ValueId value) const;
 };
 
+// For messages: 'tensor "conv1", output of layer "conv1" (conv2d)'.
+std::string DescribeValue(const Graph& graph, ValueId value);
+
 // Output shape of `op` for the given input shapes, with every attribute checked; the error says
 // which attribute or shape was wrong. Reshape takes its output shape from `declared`, Slice the
 // length of its axis; other operators ignore it.

@@ -144,7 +144,8 @@ class Planner {
       auto params =
           quant::ChooseTensorParams(shared_.RangeOf(value), options_.scheme, options_.hybrid);
       if (!params.ok()) {
-        return params.status().WithContext(fmt::format("tensor \"{}\"", graph_.values[value].name));
+        return params.status().WithContext(
+            ir::DescribeValue(graph_, static_cast<ir::ValueId>(value)));
       }
       plan_.params[value] = *std::move(params);
     }

@@ -1,7 +1,8 @@
 // What a job has finished, so that a later attempt goes on from there. Private to core/pipeline.
 //
-// Grammar: magic "HAQCKPT2", digest (string), calibration images' time (double), calibrator state
-// (bytes), evaluation state (bytes, empty while calibrating), SHA-256 of all that (bytes).
+// Grammar: magic "HAQCKPT2", digest (string), calibration images' time (double), state of
+// calibrator and ImageVariety (bytes), evaluation state (bytes, empty while calibrating), SHA-256
+// of all that (bytes).
 #pragma once
 
 #include <cstdint>

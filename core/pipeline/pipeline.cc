@@ -14,12 +14,14 @@
 #include "core/float_exec/executor.h"
 #include "core/import/torchscript/import.h"
 #include "core/lower/lower.h"
+#include "core/pipeline/calibration_check.h"
 #include "core/pipeline/checkpoint.h"
 #include "core/pipeline/image_batches.h"
 #include "core/pipeline/integer_runner.h"
 #include "core/pipeline/layer_sqnr.h"
 #include "core/pipeline/report.h"
 #include "core/pipeline/tensor_figures.h"
+#include "core/pipeline/wide.h"
 #include "core/quant/wide.h"
 
 namespace haq::pipeline {
@@ -66,6 +68,29 @@ int64_t TotalOf(int64_t images, int64_t limit) {
   return limit > 0 && images > 0 ? std::min(images, limit) : std::max(images, limit);
 }
 
+// Options that this build understands and has no implementation for.
+Status CheckImplemented(const Options& options) {
+  const quant::Corrections corrections = Resolve(options);
+  const auto unsupported = [](std::string_view field) {
+    return Unsupported("{}: this build has no implementation of it", field);
+  };
+  if (corrections.bias_correction) return unsupported("bias_correction");
+  if (corrections.equalize) return unsupported("equalize");
+  if (corrections.adaround) return unsupported("adaround");
+  if (options.wide_count > 0) return unsupported("wide_count");
+  if (!options.wide_tensors.empty()) return unsupported("wide_tensors");
+  return {};
+}
+
+// Comparing makes sense with numbers only.
+Status CheckFinite(std::span<const float> logits, const std::string& key) {
+  const auto bad =
+      std::find_if(logits.begin(), logits.end(), [](float logit) { return !std::isfinite(logit); });
+  if (bad == logits.end()) return {};
+  return InvalidField("evaluation_dataset", "output {} of the FP32 network is {} for image \"{}\"",
+                      bad - logits.begin(), *bad, key);
+}
+
 class Job {
  public:
   Job(const Options& options, const Inputs& inputs, Listener& listener,
@@ -81,6 +106,8 @@ class Job {
     HAQ_ASSIGN_OR_RETURN(preprocess_, data::Preprocess::FromJson(options_.preprocess_json));
     listener_.OnProgress({"import", 0, 1, 0});
     HAQ_ASSIGN_OR_RETURN(graph_, import::ImportTorchScript(inputs_.model, options_.input_shape));
+    HAQ_RETURN_IF_ERROR(FindWideTensors(graph_, options_.wide_tensors).status());
+    HAQ_RETURN_IF_ERROR(CheckImplemented(options_));
     HAQ_ASSIGN_OR_RETURN(executor_, float_exec::Executor::Create(graph_, options_.threads));
     listener_.OnProgress({"import", 1, 1, 0});
 
@@ -88,6 +115,7 @@ class Job {
     calib::Calibrator calibrator(graph_, options_.method);
     HAQ_RETURN_IF_ERROR(Calibrate(calibrator));
     HAQ_RETURN_IF_ERROR(LowerAndSerialize(calibrator));
+    Warn(calibrator);
     HAQ_RETURN_IF_ERROR(MeasureLayers());
     HAQ_RETURN_IF_ERROR(Evaluate());
     std::string report = MakeReport(ReportInputsNow());
@@ -119,6 +147,7 @@ class Job {
   void RememberCalibration(const calib::Calibrator& calibrator) {
     ByteWriter writer;
     calibrator.Save(writer);
+    variety_.Save(writer);
     checkpoint_.calibrator = writer.Take();
   }
 
@@ -126,6 +155,8 @@ class Job {
     if (!checkpoint_.calibrator.empty()) {
       ByteReader reader(checkpoint_.calibrator);
       HAQ_RETURN_IF_ERROR(calibrator.Restore(reader));
+      variety_.Restore(reader);
+      if (reader.failed()) return DataLoss("the state of the calibration is cut off");
     }
     if (checkpoint_.evaluation.empty()) HAQ_RETURN_IF_ERROR(ObserveImages(calibrator));
     calibration_images_ = calibrator.images();
@@ -148,7 +179,7 @@ class Job {
       HAQ_RETURN_IF_ERROR(cancellation_.Check());
       HAQ_RETURN_IF_ERROR(batches.Next(batch).WithContext("calibration dataset"));
       if (batch.n == 0) return {};
-      HAQ_RETURN_IF_ERROR(calibrator.ObserveBatch(*executor_, batch.n, batch.input));
+      HAQ_RETURN_IF_ERROR(ObserveBatch(calibrator, batch));
       checkpoint_.calibration_seconds = seconds_before + SecondsSince(start);
       listener_.OnProgress({"calibrate", calibrator.images(), total,
                             double(calibrator.images()) / checkpoint_.calibration_seconds});
@@ -156,6 +187,18 @@ class Job {
       RememberCalibration(calibrator);
       HAQ_RETURN_IF_ERROR(SaveCheckpoint());
     }
+  }
+
+  Status ObserveBatch(calib::Calibrator& calibrator, const Batch& batch) {
+    variety_.Add(batch.n, batch.input);
+    return calibrator.ObserveBatch(*executor_, batch.n, batch.input)
+        .WithContext(fmt::format("calibration_dataset: images \"{}\" to \"{}\"", batch.keys.front(),
+                                 batch.keys.back()));
+  }
+
+  void Warn(const calib::Calibrator& calibrator) {
+    warnings_ = CalibrationWarnings(graph_, calibrator, lowered_, variety_);
+    for (const std::string& warning : warnings_) listener_.OnWarning(warning);
   }
 
   Status LowerAndSerialize(const calib::Calibrator& calibrator) {
@@ -243,8 +286,9 @@ class Job {
     HAQ_RETURN_IF_ERROR(executor_->Run(batch.n, batch.input, fp32_logits_));
     HAQ_RETURN_IF_ERROR(runner_->Run(batch.n, batch.input, int8_logits_));
     for (int64_t i = 0; i < batch.n; ++i) {
-      comparison_.Add(std::span(fp32_logits_).subspan(i * classes, classes),
-                      std::span(int8_logits_).subspan(i * classes, classes), batch.labels[i]);
+      const auto fp32 = std::span(fp32_logits_).subspan(i * classes, classes);
+      HAQ_RETURN_IF_ERROR(CheckFinite(fp32, batch.keys[i]));
+      comparison_.Add(fp32, std::span(int8_logits_).subspan(i * classes, classes), batch.labels[i]);
     }
     return {};
   }
@@ -256,6 +300,7 @@ class Job {
             comparison_,
             ranges_,
             layer_sqnr_db_,
+            warnings_,
             figures_,
             layer_images_,
             calibration_images_,
@@ -275,6 +320,8 @@ class Job {
   Checkpoint checkpoint_;
   Clock::time_point last_checkpoint_ = Clock::now();
   int64_t calibration_images_ = 0;
+  ImageVariety variety_;
+  std::vector<std::string> warnings_;
   std::vector<quant::Range> ranges_;
   lower::Lowered lowered_;
   std::vector<TensorFigures> figures_;
@@ -286,20 +333,6 @@ class Job {
   double evaluation_seconds_ = 0;
   std::vector<float> fp32_logits_, int8_logits_;
 };
-
-// Options that this build understands and has no implementation for.
-Status CheckImplemented(const Options& options) {
-  const quant::Corrections corrections = Resolve(options);
-  const auto unsupported = [](std::string_view field) {
-    return Unsupported("{}: this build has no implementation of it", field);
-  };
-  if (corrections.bias_correction) return unsupported("bias_correction");
-  if (corrections.equalize) return unsupported("equalize");
-  if (corrections.adaround) return unsupported("adaround");
-  if (options.wide_count > 0) return unsupported("wide_count");
-  if (!options.wide_tensors.empty()) return unsupported("wide_tensors");
-  return {};
-}
 
 }  // namespace
 
@@ -314,7 +347,6 @@ Status Validate(const Options& options) {
   HAQ_RETURN_IF_ERROR(quant::ParseWeightGranularity(options.weights).status());
   HAQ_RETURN_IF_ERROR(quant::CheckPreset(options.preset));
   HAQ_RETURN_IF_ERROR(quant::CheckWide({options.wide_count, options.wide_tensors}));
-  HAQ_RETURN_IF_ERROR(CheckImplemented(options));
   if (options.input_shape.size() != 3 ||
       *std::min_element(options.input_shape.begin(), options.input_shape.end()) < 1) {
     return InvalidField("input_shape", "must be three positive numbers C,H,W, got [{}]",

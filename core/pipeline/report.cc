@@ -120,6 +120,7 @@ std::string MakeReport(const ReportInputs& in) {
       {"preset", in.options.preset},
       {"corrections", CorrectionsToJson(in.options)},
       {"wide", WideToJson(in.options)},
+      {"warnings", in.warnings},
       {"images", in.comparison.images()},
       {"labelled_images", in.comparison.labelled_images()},
       {"fp32", AccuracyToJson(in.comparison.fp32_top1(), in.comparison.fp32_top1_interval(),

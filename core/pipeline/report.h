@@ -20,6 +20,7 @@ struct ReportInputs {
   const eval::Comparison& comparison;
   const std::vector<quant::Range>& observed;  // by value
   const std::vector<double>& layer_sqnr_db;   // by decision
+  const std::vector<std::string>& warnings;
   const std::vector<TensorFigures>& figures;  // by decision
   int64_t layer_sqnr_images = 0;
   int64_t calibration_images = 0;

@@ -4,12 +4,14 @@ import os
 import pathlib
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
 import zipfile
+import zlib
 
 ROOT = pathlib.Path(os.environ.get("HAQ_ROOT", pathlib.Path(__file__).resolve().parents[2]))
 BIN = pathlib.Path(os.environ.get("HAQ_BIN", ROOT / "build/release/bin"))
@@ -217,6 +219,17 @@ def images(folder, limit=None):
     for i in range(max(map(len, classes))):
         found += [(files[i], label) for label, files in enumerate(classes) if i < len(files)]
     return found[:limit]
+
+
+def plain_png(side, level):
+    """The bytes of a square RGB PNG of one grey level."""
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    rows = (b"\0" + bytes([level]) * (3 * side)) * side
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) +
+            chunk(b"IEND", b""))
 
 
 def rewrite_code(source, target, change):

@@ -163,6 +163,41 @@ class WrongInput(ServerTest):
                 self.assertIn(f"{option}: unknown", outcome.err)
                 self.assertIn(allowed, outcome.err)
 
+    def push_plain(self, name, levels):
+        """A calibration set of 32 x 32 images, each of one grey level."""
+        folder = self.server.folder / name
+        folder.mkdir()
+        for i, level in enumerate(levels):
+            (folder / f"{i}.png").write_bytes(harness.plain_png(32, level))
+        self.must("datasets", "push", name, folder)
+
+    def test_poor_calibration_sets_work_and_say_so(self):
+        self.push_plain("one", [128])
+        self.push_plain("identical", [200] * 12)
+        self.push_plain("black", [0] * 12)
+        for dataset, expected in (("one", "chosen from 1 image only"), ("identical", "12 images are all the same"),
+                                  ("black", "12 images are all the same")):
+            with self.subTest(dataset):
+                lines = self.ok(self.calibrate("demo", "--calibration", dataset, "--evaluation", "test",
+                                               "--limit-evaluation", "20")).lines()
+                job = lines[-1]["job"]
+                self.assertEqual((job["state"], job["report"]["images"]), ("SUCCEEDED", 20))
+                self.assertIn(expected, job["report"]["warnings"][0])
+                logs = [line["event"]["log"] for line in lines if "log" in line.get("event", {})]
+                self.assertEqual(logs, [{"level": "warning", "message": w} for w in job["report"]["warnings"]])
+                self.assertIn(f"warning      {job['report']['warnings'][0]}\n", self.must("jobs", "show", job["name"]).out)
+
+    def test_a_wide_tensor_that_does_not_exist(self):
+        outcome = self.calibrate("demo", "--calibration", "calibration", "--evaluation", "test", "--wide", "inptu")
+        self.assertEqual(outcome.code, 1, outcome)
+        job = outcome.lines()[-1]["job"]
+        self.assertEqual(job["error_code"], "INVALID_ARGUMENT")
+        self.assertIn('wide_tensors[0]: the network has no tensor "inptu"; near names are input, ', job["error"])
+        outcome = run("haq-worker", "quantize", MODEL, "--input-shape", harness.INPUT_SHAPE, "--calibration",
+                      harness.CALIBRATION, "--evaluation", EVALUATION, "--output", "/dev/null", "--wide", "inptu")
+        self.assertEqual(outcome.code, 4, outcome)
+        self.assertIn("near names are input, ", outcome.err)
+
     def test_duplicate_names(self):
         sha256 = self.upload(MODEL.read_bytes())
         self.assert_grpc_error(self.create_model("demo", sha256=sha256, input_shape=[3, 32, 32]),

@@ -127,6 +127,11 @@ Result<std::vector<IValue>> ForwardArguments(const torch::jit::Module& module,
 // Every operator once, with the places where it stands; `ended` says why not all of the model was
 // looked at, if so.
 Status DescribeProblems(const std::vector<Problem>& problems, const Status& ended) {
+  // Another build would not help with these.
+  for (const Problem& problem : problems) {
+    if (!problem.in_the_model) continue;
+    return InvalidArgument("{} at {}: {}", problem.operator_name, problem.place, problem.reason);
+  }
   std::map<std::string, std::vector<std::string>> places;
   size_t listed = 0;
   for (const Problem& problem : problems) {

@@ -15,10 +15,10 @@ namespace haq::import {
 // the batch). The graph that comes back is simplified and verified.
 //
 // kInvalidArgument: not a TorchScript archive, truncated, or its forward does not take one tensor
-// of that shape; a wrong `input_shape` is a field violation. kUnsupported: operators this importer
-// does not know, or uses of them that it cannot import (control flow that depends on data, say);
-// the message names every one of them with its places in the model (200 at most), and the list of
-// what is supported.
+// of that shape (a wrong `input_shape` is a field violation), or a weight that is NaN or infinite,
+// which is named with its place. kUnsupported: operators this importer does not know, or uses of
+// them that it cannot import (control flow that depends on data, say); the message names every one
+// of them with its places in the model (200 at most), and the list of what is supported.
 Result<ir::Graph> ImportTorchScript(std::span<const uint8_t> bytes,
                                     const std::vector<int64_t>& input_shape);
 

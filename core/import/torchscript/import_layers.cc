@@ -13,7 +13,9 @@ Result<at::Tensor> Parameter(const OpCall& call, std::string_view name) {
     return Unsupported("'{}' is computed from the input; it has to be a constant", name);
   }
   if (!call.Arg(name).isTensor()) return Unsupported("'{}' is missing", name);
-  return call.Arg(name).toTensor();
+  const at::Tensor& tensor = call.Arg(name).toTensor();
+  if (at::isfinite(tensor).all().item<bool>()) return tensor;
+  return InvalidArgument("'{}' has values that are NaN or infinite", name);
 }
 
 ir::Constant ToConstant(const at::Tensor& tensor) { return {ShapeOf(tensor), ToFloats(tensor)}; }

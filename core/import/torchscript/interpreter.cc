@@ -191,8 +191,10 @@ void Interpreter::TrackUnknown(const IValue& value, bool in_place) {
   }
 }
 
-void Interpreter::Report(const Node& node, const Frame& frame, std::string reason) {
-  problems_.push_back({node.kind().toQualString(), PlaceOf(node, frame), std::move(reason)});
+void Interpreter::Report(const Node& node, const Frame& frame, std::string reason,
+                         bool in_the_model) {
+  problems_.push_back(
+      {node.kind().toQualString(), PlaceOf(node, frame), std::move(reason), in_the_model});
 }
 
 Result<std::vector<IValue>> Interpreter::Execute(const Node& node, const Frame& frame,
@@ -232,7 +234,9 @@ void Interpreter::Import(const Node& node, const Frame& frame, OpCall& call) {
   } else {
     status = importer->second(call);
   }
-  if (!status.ok()) return Report(node, frame, status.message());
+  if (!status.ok()) {
+    return Report(node, frame, status.message(), status.code() == StatusCode::kInvalidArgument);
+  }
   for (const auto& [tensor, value] : call.results()) {
     recorder_.Track(tensor.toTensor(), value, in_place);
   }

@@ -19,6 +19,7 @@ struct Problem {
   std::string operator_name;  // "aten::erf"
   std::string place;          // "features.3 (model.py:12)"
   std::string reason;         // empty: no importer
+  bool in_the_model = false;  // the operator is known, its weights are wrong
 };
 
 class Interpreter {
@@ -55,7 +56,8 @@ class Interpreter {
                                            const std::vector<c10::IValue>& inputs);
   void Import(const torch::jit::Node& node, const Frame& frame, OpCall& call);
   void TrackUnknown(const c10::IValue& value, bool in_place);
-  void Report(const torch::jit::Node& node, const Frame& frame, std::string reason);
+  void Report(const torch::jit::Node& node, const Frame& frame, std::string reason,
+              bool in_the_model = false);
 
   std::vector<c10::IValue> InputsOf(const torch::jit::Node& node, const Frame& frame) const;
   std::string PlaceOf(const torch::jit::Node& node, const Frame& frame) const;

@@ -231,11 +231,14 @@ TEST(ReportTest, ShowsBothNetworksAndTheWorstLayersFirst) {
 
 TEST(ReportTest, ShowsHowSureTheFiguresAre) {
   const std::string text = FormatReport(R"({
+    "warnings": ["tensor \"a\" is constant", "few images"],
     "corrections": {"adaround": false, "bias_correction": true, "equalize": true},
     "fp32": {"top1": 0.8728, "top1_interval": [0.8633, 0.8817]},
     "int8": {"top1": 0.8718, "top1_interval": [0.8623, 0.8808]},
     "top1_change": {"difference": -0.001, "interval": [-0.0031, 0.0011], "only_fp32": 12,
                     "only_int8": 7, "p_value": 0.3593}})");
+  EXPECT_THAT(text, HasSubstr("  warning      tensor \"a\" is constant\n"
+                              "  warning      few images\n"));
   EXPECT_THAT(text, HasSubstr("  corrections  bias_correction, equalize\n"));
   EXPECT_THAT(text, HasSubstr("  95 %: FP32 86.33 to 88.17 %, INT8 86.23 to 88.08 %, "
                               "change -0.31 to +0.11 points\n"));
@@ -251,7 +254,7 @@ TEST(ReportTest, SurvivesOtherDocuments) {
   EXPECT_EQ(FormatReport("no JSON"), "no JSON");
   EXPECT_THAT(FormatReport("{}"), HasSubstr("top-1"));
   EXPECT_THAT(FormatReport(R"({"layers": [{"sqnr_db": 1}, 5, null], "fp32": 3,
-                                 "corrections": {"a": 1}, "top1_change": {"interval": [1, "x"]}})"),
+                                 "corrections": {"a": 1}, "warnings": "none", "top1_change": {"interval": [1, "x"]}})"),
               HasSubstr("1.0"));
 }
 

@@ -1,5 +1,6 @@
 #include "core/calib/calibrator.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -184,12 +185,23 @@ TEST_F(CalibratorTest, UsesItsMethodAndItsDecidingValues) {
   EXPECT_LT(ranges[net_.graph.input].low, 0);
 }
 
-TEST_F(CalibratorTest, NamesTheTensorThatIsNotFinite) {
-  std::vector<float> images = RandomImages(1);
+TEST_F(CalibratorTest, NamesTheTensorThatIsNotFiniteAndItsLayer) {
+  const auto observe = [&](std::vector<float> images) {
+    Calibrator calibrator(net_.graph, "minmax");
+    const Status status = calibrator.ObserveBatch(*executor_, std::ssize(images) / kInputs, images);
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(calibrator.ChooseRanges().status().message(), status.message());
+    return status.message();
+  };
+  std::vector<float> images = RandomImages(2);
   images[5] = std::numeric_limits<float>::quiet_NaN();
-  const Status status = Observe(images, 0, 1, 1).ChooseRanges().status();
-  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(status.message(), "tensor \"input\": 1 of 192 values are NaN or infinite");
+  EXPECT_EQ(observe(images),
+            "tensor \"input\", the network's input: 1 of 384 values are NaN or infinite");
+  // Too large for the sums of the linear layer, whose values nobody clamps.
+  for (float& value : images) value = 3e38f;
+  EXPECT_THAT(observe(images),
+              testing::MatchesRegex("tensor \"pool\", output of layer \"pool\" \\(max_pool2d\\): "
+                                    "[0-9]+ of 128 values are NaN or infinite"));
 }
 
 TEST_F(CalibratorTest, RefusesWhatIsOfAnotherNetwork) {

@@ -39,6 +39,8 @@ TEST(Graph, KnowsProducersAndUses) {
   EXPECT_EQ(graph.UseCount(a), 2);
   EXPECT_EQ(graph.UseCount(graph.output), 1);
   EXPECT_EQ(graph.UseCount(graph.input), 1);
+  EXPECT_EQ(DescribeValue(graph, a), "tensor \"a\", output of layer \"a\" (tanh)");
+  EXPECT_EQ(DescribeValue(graph, graph.input), "tensor \"input\", the network's input");
 }
 
 }  // namespace
