@@ -148,6 +148,35 @@ Result<int> Show(App* app, const std::string& name) {
   return kExitOk;
 }
 
+Result<int> Pull(App* app, const std::string& name, const std::filesystem::path& folder) {
+  HAQ_ASSIGN_OR_RETURN(const auto dataset, app->client().GetDataset(FullName("datasets", name)));
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return FailedPrecondition("cannot make {}: {}", folder.string(), error.message());
+  {
+    ProgressBar bar(app->progress_stream());
+    int64_t before = 0;
+    for (int i = 0; i < dataset.shards_size(); ++i) {
+      const auto& shard = dataset.shards(i);
+      HAQ_RETURN_IF_ERROR(app->client().DownloadBlob(
+          shard.sha256(), shard.size_bytes(), folder / fmt::format("shard-{:05}.tar", i),
+          [&](int64_t done, int64_t) {
+            bar.Update("download", before + done, dataset.size_bytes(), 0, Unit::kBytes);
+          }));
+      before += shard.size_bytes();
+    }
+  }
+  if (app->json()) {
+    auto document = ToJson(dataset);
+    document["folder"] = folder.string();
+    app->PrintJson(document);
+  } else {
+    app->Print(fmt::format("{}  {}, {} shards, {}\n", folder.string(), dataset.name(),
+                           dataset.shards_size(), FormatBytes(dataset.size_bytes())));
+  }
+  return kExitOk;
+}
+
 Result<int> Delete(App* app, const std::string& name, bool force) {
   const std::string full = FullName("datasets", name);
   HAQ_RETURN_IF_ERROR(app->client().DeleteDataset(full, force));
@@ -196,6 +225,14 @@ void AddDatasetCommands(CLI::App* root, App* app) {
       app->AddCommand(group, "show", "Show one dataset", "haq datasets show cifar-test",
                       [app, name] { return Show(app, *name); });
   command->add_option("NAME", *name, "Name of the dataset")->required();
+
+  auto folder = std::make_shared<std::string>();
+  command = app->AddCommand(group, "pull", "Download a dataset's tar shards",
+                            "haq datasets pull cifar-test shards/",
+                            [app, name, folder] { return Pull(app, *name, *folder); });
+  command->add_option("NAME", *name, "Name of the dataset")->required();
+  command->add_option("DIR", *folder, "Folder to write shard-00000.tar, ... to; made if need be")
+      ->required();
 
   auto force = std::make_shared<bool>(false);
   command = app->AddCommand(group, "delete", "Delete a dataset", "haq datasets delete cifar-test",

@@ -71,6 +71,26 @@ Result<int> Push(App* app, const PushOptions& options) {
   return kExitOk;
 }
 
+Result<int> Pull(App* app, const std::string& name, const std::string& file) {
+  HAQ_ASSIGN_OR_RETURN(const auto model, app->client().GetModel(FullName("models", name)));
+  {
+    ProgressBar bar(app->progress_stream());
+    HAQ_RETURN_IF_ERROR(app->client().DownloadBlob(
+        model.sha256(), model.size_bytes(), file, [&bar](int64_t done, int64_t total) {
+          bar.Update("download", done, total, 0, Unit::kBytes);
+        }));
+  }
+  if (app->json()) {
+    auto document = ToJson(model);
+    document["file"] = file;
+    app->PrintJson(document);
+  } else {
+    app->Print(fmt::format("{}  {}, {}, sha256 {}\n", file, model.name(),
+                           FormatBytes(model.size_bytes()), model.sha256()));
+  }
+  return kExitOk;
+}
+
 Result<int> List(App* app) {
   HAQ_ASSIGN_OR_RETURN(const auto models, app->client().ListModels());
   if (app->json()) {
@@ -141,6 +161,13 @@ void AddModelCommands(CLI::App* root, App* app) {
   command = app->AddCommand(group, "show", "Show one model", "haq models show resnet20",
                             [app, name] { return Show(app, *name); });
   command->add_option("NAME", *name, "Name of the model")->required();
+
+  auto file = std::make_shared<std::string>();
+  command = app->AddCommand(group, "pull", "Download the FP32 model's file",
+                            "haq models pull resnet20 resnet20.pt",
+                            [app, name, file] { return Pull(app, *name, *file); });
+  command->add_option("NAME", *name, "Name of the model")->required();
+  command->add_option("FILE", *file, "Where to write it")->required();
 
   auto force = std::make_shared<bool>(false);
   command = app->AddCommand(group, "delete", "Delete a model and its quantized versions",

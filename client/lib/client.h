@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -84,6 +85,11 @@ class Client {
   Result<v1::Artifact> DownloadArtifact(const std::string& name, const std::filesystem::path& path,
                                         const ProgressCallback& progress = {});
 
+  // Writes the blob of that digest, a model's file or a dataset's shard, to `path`, in the same
+  // way.
+  Status DownloadBlob(const std::string& sha256, int64_t size_bytes,
+                      const std::filesystem::path& path, const ProgressCallback& progress = {});
+
   Result<inference::ServerMetadataResponse> ServerMetadata();
   Result<bool> ServerReady();
   Result<inference::ModelMetadataResponse> ModelMetadata(const std::string& model_id);
@@ -98,7 +104,13 @@ class Client {
                      const ProgressCallback& progress);
   Status WatchOnce(const v1::WatchJobRequest& request, const std::stop_token& stop,
                    const std::function<Status(const v1::JobEvent&)>& on_event);
-  Status DownloadOnce(const v1::Artifact& artifact, const std::filesystem::path& part,
+  struct RemoteFile;
+  Status Download(const RemoteFile& file, const std::filesystem::path& path,
+                  const ProgressCallback& progress);
+  template <typename Response, typename Start>
+  Status Append(const RemoteFile& file, int64_t offset, std::ofstream& part, const Start& start,
+                const ProgressCallback& progress);
+  Status DownloadOnce(const RemoteFile& file, const std::filesystem::path& part,
                       const ProgressCallback& progress);
 
   ClientOptions options_;

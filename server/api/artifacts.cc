@@ -80,13 +80,9 @@ Result<haq::v1::ListArtifactsResponse> Artifacts::List(
 
 Result<OpenArtifact> Artifacts::Open(const haq::v1::DownloadArtifactRequest& request) {
   HAQ_ASSIGN_OR_RETURN(const store::ArtifactRecord artifact, Find(request.name(), nullptr));
-  if (request.offset() < 0 || request.offset() > artifact.size_bytes) {
-    return InvalidField("offset", "must be 0 to {}, found {}", artifact.size_bytes,
-                        request.offset());
-  }
-  HAQ_ASSIGN_OR_RETURN(store::Descriptor file, context_.blobs.Open(artifact.sha256));
-  return OpenArtifact{artifact.sha256, artifact.size_bytes, context_.blobs.PathOf(artifact.sha256),
-                      std::move(file)};
+  HAQ_ASSIGN_OR_RETURN(OpenBlob blob,
+                       OpenBlob::Open(context_.blobs, artifact.sha256, request.offset()));
+  return OpenArtifact{artifact.sha256, artifact.size_bytes, std::move(blob)};
 }
 
 Result<std::vector<ServedVersion>> Artifacts::AllVersions() {

@@ -7,16 +7,14 @@
 #include "haq/v1/artifacts.pb.h"
 #include "server/api/artifact_listener.h"
 #include "server/api/context.h"
-#include "server/store/descriptor.h"
+#include "server/api/open_blob.h"
 
 namespace haq::server::api {
 
-// A file to be sent, open, so that deleting it does not disturb.
 struct OpenArtifact {
   std::string sha256;
   int64_t size_bytes = 0;
-  std::filesystem::path path;  // for messages
-  store::Descriptor file;
+  OpenBlob blob;
 };
 
 // Thread-safe.

@@ -13,6 +13,7 @@
 #include "server/api/datasets.h"
 #include "server/api/executor.h"
 #include "server/api/models.h"
+#include "server/api/open_blob.h"
 #include "server/api/workers.h"
 #include "server/jobs/supervisor.h"
 #include "server/store/data_folder.h"
@@ -56,6 +57,10 @@ class Service {
   CalibrationJobs& calibration_jobs() { return *calibration_jobs_; }
   Artifacts& artifacts() { return *artifacts_; }
   Workers& workers() { return *workers_; }
+  // Of a blob that is complete, whatever refers to it.
+  Result<OpenBlob> ReadBlob(const std::string& sha256, int64_t offset) const {
+    return OpenBlob::Open(*blobs_, sha256, offset);
+  }
   store::Uploads& uploads() { return *uploads_; }
   jobs::Queue& queue() { return *queue_; }
   Executor& executor() { return *executor_; }

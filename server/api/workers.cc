@@ -98,18 +98,9 @@ void Workers::GiveBack(const pb::LeaseJobResponse& response) {
 
 Result<OpenBlob> Workers::ReadBlob(const pb::ReadBlobRequest& request) {
   HAQ_ASSIGN_OR_RETURN(const jobs::Lease lease, ReadLease(request.lease()));
-  if (!IsSha256Hex(request.sha256())) {
-    return InvalidField("sha256", "must be 64 lower-case hexadecimal digits");
-  }
+  HAQ_RETURN_IF_ERROR(CheckBlobName(request.sha256()));
   HAQ_RETURN_IF_ERROR(context_.queue.CheckMayRead(lease, request.sha256()));
-  OpenBlob blob;
-  blob.path = context_.blobs.PathOf(request.sha256());
-  HAQ_ASSIGN_OR_RETURN(blob.file, context_.blobs.Open(request.sha256()));
-  HAQ_ASSIGN_OR_RETURN(blob.size_bytes, store::FileSize(blob.file, blob.path));
-  if (request.offset() < 0 || request.offset() > blob.size_bytes) {
-    return InvalidField("offset", "must be 0 to {}, found {}", blob.size_bytes, request.offset());
-  }
-  return blob;
+  return OpenBlob::Open(context_.blobs, request.sha256(), request.offset());
 }
 
 Result<pb::ReportEventsResponse> Workers::ReportEvents(const pb::ReportEventsRequest& request) {

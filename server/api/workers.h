@@ -10,15 +10,9 @@
 #include "core/base/sha256.h"
 #include "haq/internal/v1/worker.pb.h"
 #include "server/api/context.h"
-#include "server/store/descriptor.h"
+#include "server/api/open_blob.h"
 
 namespace haq::server::api {
-
-struct OpenBlob {
-  int64_t size_bytes = 0;
-  std::filesystem::path path;  // for messages
-  store::Descriptor file;
-};
 
 // An artifact on its way in; removed again unless Workers::Finish took it. Not thread-safe.
 class ArtifactUpload {

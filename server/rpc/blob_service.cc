@@ -1,6 +1,6 @@
 // Uploads and downloads.
-#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "server/rpc/services.h"
 #include "server/rpc/streams.h"
@@ -8,8 +8,6 @@
 
 namespace haq::server::rpc {
 namespace {
-
-constexpr int64_t kChunkBytes = 256 << 10;
 
 std::span<const uint8_t> Bytes(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
@@ -68,6 +66,21 @@ grpc::ServerReadReactor<haq::v1::WriteUploadRequest>* BlobService::WriteUpload(
       });
 }
 
+grpc::ServerWriteReactor<haq::v1::ReadBlobResponse>* BlobService::ReadBlob(
+    grpc::CallbackServerContext*, const haq::v1::ReadBlobRequest* request) {
+  auto blob = std::make_shared<std::optional<api::OpenBlob>>();
+  return new SendStream<haq::v1::ReadBlobResponse>(
+      service_.executor(),
+      [this, request, blob](haq::v1::ReadBlobResponse& message) -> Result<bool> {
+        if (!*blob) {
+          HAQ_ASSIGN_OR_RETURN(*blob, service_.ReadBlob(request->sha256(), request->offset()));
+        }
+        message.set_offset((*blob)->offset());
+        HAQ_ASSIGN_OR_RETURN(*message.mutable_data(), (*blob)->Read());
+        return !message.data().empty();
+      });
+}
+
 grpc::ServerUnaryReactor* ArtifactService::GetArtifact(grpc::CallbackServerContext* context,
                                                        const haq::v1::GetArtifactRequest* request,
                                                        haq::v1::Artifact* response) {
@@ -84,36 +97,20 @@ grpc::ServerUnaryReactor* ArtifactService::ListArtifacts(
 
 grpc::ServerWriteReactor<haq::v1::DownloadArtifactResponse>* ArtifactService::DownloadArtifact(
     grpc::CallbackServerContext*, const haq::v1::DownloadArtifactRequest* request) {
-  struct Download {
-    api::OpenArtifact artifact;
-    int64_t offset = 0;
-    bool started = false;
-  };
-  auto download = std::make_shared<Download>();
+  auto artifact = std::make_shared<std::optional<api::OpenArtifact>>();
   return new SendStream<haq::v1::DownloadArtifactResponse>(
       service_.executor(),
-      [this, request, download](haq::v1::DownloadArtifactResponse& message) -> Result<bool> {
-        const bool first = !download->started;
+      [this, request, artifact](haq::v1::DownloadArtifactResponse& message) -> Result<bool> {
+        const bool first = !*artifact;
         if (first) {
-          HAQ_ASSIGN_OR_RETURN(download->artifact, service_.artifacts().Open(*request));
-          download->offset = request->offset();
-          download->started = true;
-          message.set_sha256(download->artifact.sha256);
-          message.set_size_bytes(download->artifact.size_bytes);
+          HAQ_ASSIGN_OR_RETURN(*artifact, service_.artifacts().Open(*request));
+          message.set_sha256((*artifact)->sha256);
+          message.set_size_bytes((*artifact)->size_bytes);
         }
+        message.set_offset((*artifact)->blob.offset());
+        HAQ_ASSIGN_OR_RETURN(*message.mutable_data(), (*artifact)->blob.Read());
         // The first message is sent also when the client has all the bytes.
-        const int64_t left = download->artifact.size_bytes - download->offset;
-        if (left == 0 && !first) return false;
-        std::string& data = *message.mutable_data();
-        data.resize(std::min(left, kChunkBytes));
-        message.set_offset(download->offset);
-        HAQ_ASSIGN_OR_RETURN(
-            const size_t got,
-            store::ReadAt(download->artifact.file, download->artifact.path, download->offset,
-                          {reinterpret_cast<uint8_t*>(data.data()), data.size()}));
-        if (got != data.size()) return DataLoss("the artifact's file is shorter than it was");
-        download->offset += static_cast<int64_t>(got);
-        return true;
+        return first || !message.data().empty();
       });
 }
 

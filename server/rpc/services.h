@@ -61,6 +61,8 @@ class BlobService : public haq::v1::BlobService::CallbackService {
                                         haq::v1::Upload* response) override;
   grpc::ServerReadReactor<haq::v1::WriteUploadRequest>* WriteUpload(
       grpc::CallbackServerContext* context, haq::v1::Upload* response) override;
+  grpc::ServerWriteReactor<haq::v1::ReadBlobResponse>* ReadBlob(
+      grpc::CallbackServerContext* context, const haq::v1::ReadBlobRequest* request) override;
 
  private:
   api::Service& service_;

@@ -1,7 +1,7 @@
 #include "server/rpc/worker_service.h"
 
-#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "server/rpc/lease_call.h"
 #include "server/rpc/streams.h"
@@ -11,8 +11,6 @@ namespace haq::server::rpc {
 namespace {
 
 namespace pb = haq::internal::v1;
-
-constexpr int64_t kChunkBytes = 256 << 10;
 
 }  // namespace
 
@@ -25,27 +23,14 @@ grpc::ServerUnaryReactor* WorkerService::LeaseJob(grpc::CallbackServerContext* c
 
 grpc::ServerWriteReactor<pb::ReadBlobResponse>* WorkerService::ReadBlob(
     grpc::CallbackServerContext*, const pb::ReadBlobRequest* request) {
-  struct Reading {
-    api::OpenBlob blob;
-    int64_t offset = -1;
-  };
-  auto reading = std::make_shared<Reading>();
+  auto blob = std::make_shared<std::optional<api::OpenBlob>>();
   return new SendStream<pb::ReadBlobResponse>(
-      service_.executor(), [this, request, reading](pb::ReadBlobResponse& message) -> Result<bool> {
-        if (reading->offset < 0) {
-          HAQ_ASSIGN_OR_RETURN(reading->blob, service_.workers().ReadBlob(*request));
-          reading->offset = request->offset();
+      service_.executor(), [this, request, blob](pb::ReadBlobResponse& message) -> Result<bool> {
+        if (!*blob) {
+          HAQ_ASSIGN_OR_RETURN(*blob, service_.workers().ReadBlob(*request));
         }
-        const int64_t left = reading->blob.size_bytes - reading->offset;
-        if (left == 0) return false;
-        std::string& data = *message.mutable_data();
-        data.resize(std::min(left, kChunkBytes));
-        HAQ_ASSIGN_OR_RETURN(const size_t got,
-                             store::ReadAt(reading->blob.file, reading->blob.path, reading->offset,
-                                           {reinterpret_cast<uint8_t*>(data.data()), data.size()}));
-        if (got != data.size()) return DataLoss("the blob's file is shorter than it was");
-        reading->offset += static_cast<int64_t>(got);
-        return true;
+        HAQ_ASSIGN_OR_RETURN(*message.mutable_data(), (*blob)->Read());
+        return !message.data().empty();
       });
 }
 

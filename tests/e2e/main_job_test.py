@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The main job through the command line: push, calibrate, infer, pull, list, delete."""
 import json
+import tarfile
 import unittest
 
 import harness
@@ -85,6 +86,16 @@ class DemoJob(ServerTest):
         self.assertIn("conv2d", self.ok(run("haq", "artifacts", "show", path)).out)
         self.assertEqual(self.ok(self.server.haq("artifacts", "show", "demo", "--json")).json()["sha256"],
                          pulled["sha256"])
+
+    def test_what_was_pushed_can_be_pulled(self):
+        model, shards = self.server.folder / "back.pt", self.server.folder / "shards"
+        self.ok(self.server.haq("models", "pull", "demo", model))
+        self.assertEqual(model.read_bytes(), harness.MODEL.read_bytes())
+        self.ok(self.server.haq("datasets", "pull", "test", shards))
+        with tarfile.open(shards / "shard-00000.tar") as archive:
+            images = [name for name in archive.getnames() if not name.endswith(".cls")]
+        self.assertEqual(len(images), len(harness.images(EVALUATION)))
+        self.assertEqual(self.server.haq("models", "pull", "nobody", model).code, 3)
 
     def test_the_worker_alone_makes_the_same_artifact(self):
         path, report = self.server.folder / "alone.haq", self.server.folder / "report.json"

@@ -223,6 +223,24 @@ TEST_F(ClientTest, DownloadOfOtherBytesLeavesNothing) {
   EXPECT_TRUE(std::filesystem::is_empty(folder_));
 }
 
+TEST_F(ClientTest, BlobsComeBackAlsoOverABreak) {
+  const std::string bytes = Bytes(300'000);
+  std::ofstream(folder_ / "in", std::ios::binary) << bytes;
+  Client client(options_);
+  ASSERT_TRUE(client.UploadFile(folder_ / "in").ok());
+  server_.blobs.BreakAfter(2, 1);
+  int64_t last = 0;
+  const Status status = client.DownloadBlob(Digest(bytes), 300'000, folder_ / "out",
+                                            [&](int64_t done, int64_t) { last = done; });
+  ASSERT_TRUE(status.ok()) << status.ToString();
+  EXPECT_EQ(*ReadTextFile(folder_ / "out"), bytes);
+  EXPECT_EQ(last, 300'000);
+  EXPECT_EQ(client.DownloadBlob(Digest("absent"), 5, folder_ / "none").code(),
+            StatusCode::kNotFound);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 2)
+      << "what failed leaves nothing";
+}
+
 TEST_F(ClientTest, CreatesAreRepeatedWithTheSameRequestId) {
   server_.models.failure = {grpc::StatusCode::UNAVAILABLE, "restarting"};
   server_.models.failures = 2;

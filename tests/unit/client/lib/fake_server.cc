@@ -57,6 +57,24 @@ grpc::Status FakeBlobs::WriteUpload(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
+grpc::Status FakeBlobs::ReadBlob(grpc::ServerContext*, const v1::ReadBlobRequest* request,
+                                 grpc::ServerWriter<v1::ReadBlobResponse>* writer) {
+  const std::string all = bytes(request->sha256());
+  if (all.empty()) return {grpc::StatusCode::NOT_FOUND, "there is no such blob"};
+  int messages = 0;
+  for (size_t offset = request->offset(); offset < all.size(); offset += kMessageBytes) {
+    if (breaks_ > 0 && messages++ == break_after_) {
+      --breaks_;
+      return kBroken;
+    }
+    v1::ReadBlobResponse response;
+    response.set_offset(static_cast<int64_t>(offset));
+    response.set_data(all.substr(offset, kMessageBytes));
+    writer->Write(response);
+  }
+  return grpc::Status::OK;
+}
+
 std::string FakeBlobs::bytes(const std::string& sha256) {
   const std::lock_guard lock(mutex_);
   return blobs_[sha256].bytes;

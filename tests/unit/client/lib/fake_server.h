@@ -32,6 +32,9 @@ class FakeBlobs final : public v1::BlobService::Service {
   grpc::Status WriteUpload(grpc::ServerContext*, grpc::ServerReader<v1::WriteUploadRequest>* reader,
                            v1::Upload* response) override;
 
+  grpc::Status ReadBlob(grpc::ServerContext*, const v1::ReadBlobRequest* request,
+                        grpc::ServerWriter<v1::ReadBlobResponse>* writer) override;
+
   // The next `times` uploads end as UNAVAILABLE after so many messages were kept.
   void BreakAfter(int messages, int times) { break_after_ = messages, breaks_ = times; }
   std::string bytes(const std::string& sha256);

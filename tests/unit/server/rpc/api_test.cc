@@ -129,6 +129,39 @@ TEST_F(ApiTest, UploadsThatCannotBe) {
   EXPECT_EQ(FieldOf(status), "data");
 }
 
+TEST_F(ApiTest, BlobsCanBeReadAgain) {
+  const std::string bytes = MakeTorchScript();
+  const std::string sha256 = UploadBlob(*service_, bytes);
+  const auto read = [&](const std::string& name, int64_t offset, std::string* all) {
+    grpc::ClientContext context;
+    haq::v1::ReadBlobRequest request;
+    request.set_sha256(name);
+    request.set_offset(offset);
+    auto reader = blobs_->ReadBlob(&context, request);
+    haq::v1::ReadBlobResponse part;
+    all->clear();
+    while (reader->Read(&part)) {
+      EXPECT_EQ(part.offset(), offset + static_cast<int64_t>(all->size()));
+      *all += part.data();
+    }
+    return reader->Finish();
+  };
+  std::string all;
+  ASSERT_TRUE(read(sha256, 0, &all).ok());
+  EXPECT_EQ(all, bytes);
+  ASSERT_TRUE(read(sha256, 10, &all).ok());
+  EXPECT_EQ(all, bytes.substr(10));
+  ASSERT_TRUE(read(sha256, static_cast<int64_t>(bytes.size()), &all).ok());
+  EXPECT_EQ(all, "");
+  grpc::Status status = read(sha256, static_cast<int64_t>(bytes.size()) + 1, &all);
+  EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(FieldOf(status), "offset");
+  EXPECT_EQ(read(std::string(64, 'c'), 0, &all).error_code(), StatusCode::NOT_FOUND);
+  status = read("../../etc/passwd", 0, &all);
+  EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(FieldOf(status), "sha256");
+}
+
 TEST_F(ApiTest, ModelsComeAndGo) {
   haq::v1::CreateModelRequest request = ModelRequest("net_1.a-b");
   request.mutable_model()->set_preprocess_json(R"({"scale": 0.5})");
