@@ -1,114 +1,134 @@
 #include "core/calib/cell_loops.h"
 
+#include "core/calib/cell_loops_avx512.h"
+
 namespace haq::calib::internal {
 namespace {
 
-[[gnu::always_inline]] inline void ExtremesBody(const float* values, size_t count, int32_t* low_key,
-                                                int32_t* high_key, uint32_t* zeros) {
-  int32_t low = *low_key, high = *high_key;
-  uint32_t zero = *zeros;
-  for (size_t i = 0; i < count; ++i) {
-    const int32_t key = KeyOf(values[i]);
-    low = std::min(low, key);
-    high = std::max(high, key);
-    zero += (std::bit_cast<uint32_t>(values[i]) << 1) == 0;
-  }
-  *low_key = low;
-  *high_key = high;
-  *zeros = zero;
-}
+constexpr size_t kChunk = LaneCounters::kChunk;
+constexpr int32_t kInfinityBits = 0x7f800000;
 
-[[gnu::always_inline]] inline void IndicesBody(const float* values, size_t count,
-                                               GridConstants grid, int32_t* indices) {
-  for (size_t i = 0; i < count; ++i) indices[i] = IndexIn(grid, values[i]);
-}
-
-[[gnu::always_inline]] inline void FlushBody(uint32_t* lanes, size_t stride, uint64_t* counts,
-                                             size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    uint64_t sum = 0;
-    for (int lane = 0; lane < kLanes; ++lane) sum += lanes[lane * stride + i];
-    counts[i] += sum;
-  }
-  for (int lane = 0; lane < kLanes; ++lane) std::fill_n(lanes + lane * stride, count, 0);
-}
-
-using ExtremesFunction = void (*)(const float*, size_t, int32_t*, int32_t*, uint32_t*);
-using IndicesFunction = void (*)(const float*, size_t, GridConstants, int32_t*);
-using FlushFunction = void (*)(uint32_t*, size_t, uint64_t*, size_t);
-struct Loops {
-  ExtremesFunction extremes;
-  IndicesFunction indices;
-  FlushFunction flush;
+// Of a chunk: integers that order like the values, NaN and infinity beyond every finite one.
+struct Keys {
+  int32_t low = INT32_MAX, high = INT32_MIN;
 };
 
-void ExtremesPlain(const float* values, size_t count, int32_t* low, int32_t* high,
-                   uint32_t* zeros) {
-  ExtremesBody(values, count, low, high, zeros);
+[[gnu::always_inline]] inline Keys KeysOf(const float* values, size_t count) {
+  Keys keys;
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t key = KeyOf(values[i]);
+    keys.low = std::min(keys.low, key);
+    keys.high = std::max(keys.high, key);
+  }
+  return keys;
 }
-void IndicesPlain(const float* values, size_t count, GridConstants grid, int32_t* indices) {
-  IndicesBody(values, count, grid, indices);
+
+[[gnu::always_inline]] inline uint32_t ZerosIn(const float* values, size_t count) {
+  uint32_t zeros = 0;
+  for (size_t i = 0; i < count; ++i) zeros += (std::bit_cast<uint32_t>(values[i]) << 1) == 0;
+  return zeros;
 }
-void FlushPlain(uint32_t* lanes, size_t stride, uint64_t* counts, size_t count) {
-  FlushBody(lanes, stride, counts, count);
+
+[[gnu::always_inline]] inline void CountChunk(const float* values, size_t count,
+                                              const GridConstants grid, uint32_t* lanes) {
+  alignas(64) int32_t indices[kChunk];
+  for (size_t i = 0; i < count; ++i) indices[i] = IndexIn(grid, values[i]);
+  static_assert(kLanes == 2);
+  size_t i = 0;
+  for (; i + 2 <= count; i += 2) {
+    ++lanes[indices[i]];
+    ++lanes[kLaneStride + indices[i + 1]];
+  }
+  if (i < count) ++lanes[indices[i]];
+}
+
+[[gnu::always_inline]] inline Tally CountBody(const float* values, size_t count,
+                                              const GridConstants& grid, uint32_t* lanes) {
+  const float end = std::bit_cast<float>(grid.end_bits);
+  const int32_t least = KeyOf(-end), most = KeyOf(end);
+  Tally tally;
+  for (size_t at = 0; at < count; at += kChunk) {
+    const size_t size = std::min(kChunk, count - at);
+    const Keys keys = KeysOf(values + at, size);
+    if (keys.low <= least || keys.high >= most) break;
+    CountChunk(values + at, size, grid, lanes);
+    // + 0 turns -0 into 0.
+    tally.Append(
+        {size, ZerosIn(values + at, size), ValueOf(keys.low) + 0.0f, ValueOf(keys.high) + 0.0f});
+  }
+  return tally;
+}
+
+[[gnu::always_inline]] inline void FlushBody(uint32_t* lanes, uint64_t* counts, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    uint64_t sum = 0;
+    for (int lane = 0; lane < kLanes; ++lane) sum += lanes[lane * kLaneStride + i];
+    counts[i] += sum;
+  }
+  for (int lane = 0; lane < kLanes; ++lane) std::fill_n(lanes + lane * kLaneStride, count, 0);
+}
+
+[[gnu::always_inline]] inline float LargestFiniteBody(const float* values, size_t count) {
+  int32_t largest = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t magnitude = std::bit_cast<int32_t>(values[i]) & 0x7fffffff;
+    largest = std::max(largest, magnitude < kInfinityBits ? magnitude : 0);
+  }
+  return std::bit_cast<float>(largest);
+}
+
+Tally CountPlain(const float* values, size_t count, const GridConstants& grid, uint32_t* lanes) {
+  return CountBody(values, count, grid, lanes);
+}
+void FlushPlain(uint32_t* lanes, uint64_t* counts, size_t count) {
+  FlushBody(lanes, counts, count);
+}
+float LargestFinitePlain(const float* values, size_t count) {
+  return LargestFiniteBody(values, count);
 }
 
 #if defined(__x86_64__)
 #define HAQ_AVX2 [[gnu::target("avx2")]]
 #define HAQ_AVX512 [[gnu::target("avx512f,avx512dq,avx512vl,avx512bw")]]
 
-HAQ_AVX2 void ExtremesAvx2(const float* values, size_t count, int32_t* low, int32_t* high,
-                           uint32_t* zeros) {
-  ExtremesBody(values, count, low, high, zeros);
+HAQ_AVX2 Tally CountAvx2(const float* values, size_t count, const GridConstants& grid,
+                         uint32_t* lanes) {
+  return CountBody(values, count, grid, lanes);
 }
-HAQ_AVX2 void IndicesAvx2(const float* values, size_t count, GridConstants grid, int32_t* indices) {
-  IndicesBody(values, count, grid, indices);
+HAQ_AVX2 void FlushAvx2(uint32_t* lanes, uint64_t* counts, size_t count) {
+  FlushBody(lanes, counts, count);
 }
-HAQ_AVX2 void FlushAvx2(uint32_t* lanes, size_t stride, uint64_t* counts, size_t count) {
-  FlushBody(lanes, stride, counts, count);
-}
-HAQ_AVX512 void ExtremesAvx512(const float* values, size_t count, int32_t* low, int32_t* high,
-                               uint32_t* zeros) {
-  ExtremesBody(values, count, low, high, zeros);
-}
-HAQ_AVX512 void IndicesAvx512(const float* values, size_t count, GridConstants grid,
-                              int32_t* indices) {
-  IndicesBody(values, count, grid, indices);
-}
-HAQ_AVX512 void FlushAvx512(uint32_t* lanes, size_t stride, uint64_t* counts, size_t count) {
-  FlushBody(lanes, stride, counts, count);
+HAQ_AVX512 void FlushAvx512(uint32_t* lanes, uint64_t* counts, size_t count) {
+  FlushBody(lanes, counts, count);
 }
 
-Loops ChooseLoops() {
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
-    return {ExtremesAvx512, IndicesAvx512, FlushAvx512};
-  }
-  if (__builtin_cpu_supports("avx2")) return {ExtremesAvx2, IndicesAvx2, FlushAvx2};
-  return {ExtremesPlain, IndicesPlain, FlushPlain};
+HAQ_AVX2 float LargestFiniteAvx2(const float* values, size_t count) {
+  return LargestFiniteBody(values, count);
 }
-#else
-Loops ChooseLoops() { return {ExtremesPlain, IndicesPlain, FlushPlain}; }
+HAQ_AVX512 float LargestFiniteAvx512(const float* values, size_t count) {
+  return LargestFiniteBody(values, count);
+}
 #endif
-
-const Loops& Chosen() {
-  static const Loops loops = ChooseLoops();
-  return loops;
-}
 
 }  // namespace
 
-void Extremes(const float* values, size_t count, int32_t* low_key, int32_t* high_key,
-              uint32_t* zeros) {
-  Chosen().extremes(values, count, low_key, high_key, zeros);
+std::vector<Loops> SupportedLoops() {
+  std::vector<Loops> loops;
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
+    loops.push_back({"avx512", CountAvx512, FlushAvx512, LargestFiniteAvx512});
+  }
+  if (__builtin_cpu_supports("avx2"))
+    loops.push_back({"avx2", CountAvx2, FlushAvx2, LargestFiniteAvx2});
+#endif
+  loops.push_back({"portable", CountPlain, FlushPlain, LargestFinitePlain});
+  return loops;
 }
 
-void Indices(const float* values, size_t count, GridConstants grid, int32_t* indices) {
-  Chosen().indices(values, count, grid, indices);
-}
-
-void FlushLanes(uint32_t* lanes, size_t stride, uint64_t* counts, size_t count) {
-  Chosen().flush(lanes, stride, counts, count);
+const Loops& FastestLoops() {
+  static const Loops loops = SupportedLoops().front();
+  return loops;
 }
 
 }  // namespace haq::calib::internal

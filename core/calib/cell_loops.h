@@ -1,4 +1,4 @@
-// The loops that every activation passes through, and what empties their counters, compiled for the
+// The loop that every activation passes through, and what empties its counters, compiled for the
 // instruction sets that matter. All of them give the same bits: the arithmetic is integer, but for
 // a multiplication by a power of two.
 #pragma once
@@ -38,14 +38,21 @@ inline float ValueOf(int32_t key) {
   return index + (negative ? CellGrid::kSideCells : 0);
 }
 
-// Widens [*low_key, *high_key] to the keys of values, and adds the zeros to *zeros.
-void Extremes(const float* values, size_t count, int32_t* low_key, int32_t* high_key,
-              uint32_t* zeros);
-// CellGrid::IndexOf of each value.
-void Indices(const float* values, size_t count, GridConstants grid, int32_t* indices);
+inline constexpr int kLanes = 2;
+inline constexpr size_t kLaneStride = CellGrid::kCells;
 
-// Adds the sum of `kLanes` arrays, each `stride` after the one before, to counts, and clears them.
-inline constexpr int kLanes = 4;
-void FlushLanes(uint32_t* lanes, size_t stride, uint64_t* counts, size_t count);
+struct Loops {
+  const char* instruction_set;
+  // LaneCounters::Count into kLanes arrays of counters, each kLaneStride after the one before.
+  Tally (*count)(const float* values, size_t count, const GridConstants& grid, uint32_t* lanes);
+  // Adds the sum over the lanes of the first `count` counters to counts, and clears them.
+  void (*flush)(uint32_t* lanes, uint64_t* counts, size_t count);
+  // The largest magnitude of the finite values; 0 of none.
+  float (*largest_finite)(const float* values, size_t count);
+};
+// Those that this processor can run, the fastest first.
+std::vector<Loops> SupportedLoops();
+// The first of them.
+const Loops& FastestLoops();
 
 }  // namespace haq::calib::internal

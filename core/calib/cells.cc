@@ -10,6 +10,7 @@
 namespace haq::calib {
 
 CellGrid::CellGrid(int exponent) : exponent_(exponent) {
+  constants_.end_bits = std::bit_cast<uint32_t>(std::ldexp(1.0f, exponent));
   constants_.scale = std::ldexp(float{kLinearCells}, -exponent);
   constants_.linear_from_bits =
       std::bit_cast<uint32_t>(std::ldexp(float{kOctaveCells} / kLinearCells, exponent));
@@ -33,22 +34,16 @@ double CellGrid::LowerEdge(int index) const {
   return std::ldexp(double(index - kFirstLinear + kOctaveCells) / kLinearCells, exponent_);
 }
 
-void CellGrid::IndicesOf(std::span<const float> values, int32_t* indices) const {
-  internal::Indices(values.data(), values.size(), constants_, indices);
+int ExponentForFinite(std::span<const float> values) {
+  return CellGrid::ExponentFor(
+      internal::FastestLoops().largest_finite(values.data(), values.size()));
 }
 
-bool Scan::AllFinite() const {
-  // Keys of -infinity and infinity, see internal::KeyOf.
-  return low_key > internal::KeyOf(-INFINITY) && high_key < internal::KeyOf(INFINITY);
-}
-// + 0 turns -0 into 0.
-float Scan::low() const { return internal::ValueOf(low_key) + 0.0f; }
-float Scan::high() const { return internal::ValueOf(high_key) + 0.0f; }
-
-Scan ScanValues(std::span<const float> values) {
-  Scan scan{INT32_MAX, INT32_MIN, 0};
-  internal::Extremes(values.data(), values.size(), &scan.low_key, &scan.high_key, &scan.zeros);
-  return scan;
+void Tally::Append(const Tally& next) {
+  size += next.size;
+  zeros += next.zeros;
+  low = std::min(low, next.low);
+  high = std::max(high, next.high);
 }
 
 void CellCounts::GrowTo(int exponent) {
@@ -80,38 +75,25 @@ void CellCounts::Add(const CellCounts& other) {
   for (int i = 0; i < CellGrid::kCells; ++i) counts_[i] += other.counts_[i];
 }
 
-void LaneCounters::Count(std::span<const float> values, float low, float high,
-                         const CellGrid& grid) {
-  static_assert(internal::kLanes == 4);
-  lanes_.resize(internal::kLanes * CellGrid::kCells);
-  for (const int index : {grid.IndexOf(low), grid.IndexOf(high)}) {
-    const bool negative = index >= CellGrid::kSideCells;
-    int& end = negative ? negative_end_ : positive_end_;
-    end = std::max(end, index + 1 - (negative ? CellGrid::kSideCells : 0));
+Tally LaneCounters::Count(std::span<const float> values, const CellGrid& grid) {
+  lanes_.resize(internal::kLanes * internal::kLaneStride);
+  const Tally tally =
+      internal::FastestLoops().count(values.data(), values.size(), grid.constants(), lanes_.data());
+  if (tally.size == 0) return tally;
+  for (const float end : {tally.low, tally.high}) {
+    int& side_end = end < 0 ? negative_end_ : positive_end_;
+    side_end = std::max(side_end, grid.IndexOf(std::abs(end)) + 1);
   }
   // Zero, or the values next to it of one sign.
   positive_end_ = std::max(positive_end_, 1);
-  uint32_t* const lane = lanes_.data();
-  while (!values.empty()) {
-    const std::span<const float> chunk = values.first(std::min(values.size(), kChunk));
-    values = values.subspan(chunk.size());
-    grid.IndicesOf(chunk, indices_.data());
-    size_t i = 0;
-    for (; i + internal::kLanes <= chunk.size(); i += internal::kLanes) {
-      ++lane[indices_[i]];
-      ++lane[CellGrid::kCells + indices_[i + 1]];
-      ++lane[2 * CellGrid::kCells + indices_[i + 2]];
-      ++lane[3 * CellGrid::kCells + indices_[i + 3]];
-    }
-    for (; i < chunk.size(); ++i) ++lane[indices_[i]];
-  }
+  return tally;
 }
 
 void LaneCounters::FlushInto(CellCounts& counts) {
   if (positive_end_ == 0) return;
   const auto flush = [&](int from, int& end) {
-    internal::FlushLanes(lanes_.data() + from, CellGrid::kCells, counts.counts_.data() + from,
-                         std::exchange(end, 0));
+    internal::FastestLoops().flush(lanes_.data() + from, counts.counts_.data() + from,
+                                   std::exchange(end, 0));
   };
   flush(0, positive_end_);
   flush(CellGrid::kSideCells, negative_end_);

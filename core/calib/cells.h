@@ -9,8 +9,8 @@
 // of the values nor how they were cut into pieces leaves a trace.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -18,6 +18,7 @@ namespace haq::calib {
 
 namespace internal {
 struct GridConstants {
+  uint32_t end_bits;          // bits of 2^exponent; infinity for kLargestExponent
   float scale;                // linear cells per unit
   uint32_t linear_from_bits;  // bits of the smallest magnitude in a linear cell
   int32_t octave_key;         // those bits shifted by kOctaveShift
@@ -44,26 +45,15 @@ class CellGrid {
   // Smallest magnitude of a cell, `index` in [0, kSideCells]; kSideCells gives 2^exponent.
   double LowerEdge(int index) const;
 
-  // indices[i] = IndexOf(values[i]); the hot loop of calibration.
-  void IndicesOf(std::span<const float> values, int32_t* indices) const;
+  const internal::GridConstants& constants() const { return constants_; }
 
  private:
   int exponent_;
   internal::GridConstants constants_;
 };
 
-// Extremes of values as integers that order like the values, NaN and infinity beyond every finite
-// one.
-struct Scan {
-  int32_t low_key, high_key;
-  uint32_t zeros;
-
-  bool AllFinite() const;
-  float low() const;  // of a scan whose values are finite
-  float high() const;
-};
-// `values` is not empty and shorter than 2^32.
-Scan ScanValues(std::span<const float> values);
+// The smallest exponent whose grid has room for every finite value.
+int ExponentForFinite(std::span<const float> values);
 
 // Exact counts per cell. Not thread-safe.
 class CellCounts {
@@ -83,20 +73,30 @@ class CellCounts {
   std::vector<uint64_t> counts_;
 };
 
+// Some values from the beginning of a span, and what they are.
+struct Tally {
+  size_t size = 0;
+  uint32_t zeros = 0;
+  float low = std::numeric_limits<float>::infinity();  // above high where there are no values
+  float high = -std::numeric_limits<float>::infinity();
+
+  void Append(const Tally& next);
+};
+
 // Counters of one thread between values and CellCounts. Several lanes, because increments of the
-// same cell right after each other would wait for each other, and activations repeat (zeros,
-// clamped values).
+// same cell right after each other would wait for each other, and activations repeat.
 class LaneCounters {
  public:
-  // Fewer than 2^32 values in all before FlushInto, finite, within [low, high] and within the grid,
-  // which is that of the counts to be flushed into.
-  void Count(std::span<const float> values, float low, float high, const CellGrid& grid);
+  // Values are taken kChunk at a time.
+  static constexpr size_t kChunk = 256;
+
+  // Counts the values of the chunks in front of the first one that has a value which is not finite
+  // or not within the grid; all of them if there is none. Fewer than 2^32 in all before FlushInto;
+  // the grid is that of the counts to be flushed into.
+  Tally Count(std::span<const float> values, const CellGrid& grid);
   void FlushInto(CellCounts& counts);
 
  private:
-  static constexpr size_t kChunk = 4096;
-
-  std::array<int32_t, kChunk> indices_;
   std::vector<uint32_t> lanes_;
   int positive_end_ = 0, negative_end_ = 0;  // beyond these indices a side has counted nothing
 };

@@ -6,7 +6,7 @@
 namespace haq::calib {
 namespace {
 
-// Values scanned and then counted while they are in the first-level cache.
+// What a thread takes at a time.
 constexpr size_t kBlock = 8192;
 // Fewer values than this per thread are not worth waking one.
 constexpr size_t kLeastPerThread = 32768;
@@ -14,13 +14,10 @@ constexpr size_t kLeastPerThread = 32768;
 // A part of one image.
 struct Block {
   size_t begin, size;
-  bool counted = false;
-  // Of its finite values; low above high when there are none.
-  float low = std::numeric_limits<float>::infinity();
-  float high = -std::numeric_limits<float>::infinity();
-  uint32_t zeros = 0, not_finite = 0;
-
-  int exponent() const { return CellGrid::ExponentFor(std::max(std::abs(low), std::abs(high))); }
+  size_t done = 0;  // from the beginning: counted, or found not to be finite
+  Tally counted = {};
+  uint32_t not_finite = 0;
+  int exponent = CellGrid::kSmallestExponent;  // that the values not yet done need
 };
 
 std::vector<Block> CutIntoBlocks(size_t values_per_image, int64_t images) {
@@ -41,28 +38,43 @@ struct ObserveScratch::Part {
   std::vector<float> finite;
 
   void Observe(std::span<const float> values, const CellCounts& cells, Block& block);
+  bool ObserveFinite(std::span<const float> chunk, const CellCounts& cells, Block& block);
 };
 
-// Counts the values of `block` unless they need a larger grid than that of `cells`.
+// Continues with the values of `block`, until the end or where they need a larger grid than that of
+// `cells`.
 void ObserveScratch::Part::Observe(std::span<const float> values, const CellCounts& cells,
                                    Block& block) {
-  Scan scan = ScanValues(values);
-  if (!scan.AllFinite()) {
-    finite.clear();
-    std::copy_if(values.begin(), values.end(), std::back_inserter(finite),
-                 [](float value) { return std::isfinite(value); });
-    block.not_finite = static_cast<uint32_t>(values.size() - finite.size());
-    block.counted = finite.empty();
-    if (block.counted) return;
-    values = finite;
-    scan = ScanValues(values);
+  while (block.done < block.size) {
+    const std::span<const float> rest = values.subspan(block.done);
+    if (!cells.counts().empty()) {
+      const Tally tally = lanes.Count(rest, cells.grid());
+      block.counted.Append(tally);
+      block.done += tally.size;
+      if (block.done == block.size) return;
+    }
+    const size_t chunk = std::min(LaneCounters::kChunk, block.size - block.done);
+    if (!ObserveFinite(values.subspan(block.done, chunk), cells, block)) {
+      block.exponent = ExponentForFinite(values.subspan(block.done));
+      return;
+    }
+    block.done += chunk;
   }
-  block.low = scan.low();
-  block.high = scan.high();
-  block.zeros = scan.zeros;
-  if (cells.counts().empty() || block.exponent() > cells.grid().exponent()) return;
-  lanes.Count(values, block.low, block.high, cells.grid());
-  block.counted = true;
+}
+
+// Counts the finite values of a chunk that has others too; false when the grid has no room for
+// them.
+bool ObserveScratch::Part::ObserveFinite(std::span<const float> chunk, const CellCounts& cells,
+                                         Block& block) {
+  if (cells.counts().empty()) return false;
+  finite.clear();
+  std::copy_if(chunk.begin(), chunk.end(), std::back_inserter(finite),
+               [](float value) { return std::isfinite(value); });
+  const Tally tally = lanes.Count(finite, cells.grid());
+  if (tally.size < finite.size()) return false;
+  block.counted.Append(tally);
+  block.not_finite += static_cast<uint32_t>(chunk.size() - finite.size());
+  return true;
 }
 
 ObserveScratch::ObserveScratch() = default;
@@ -87,7 +99,6 @@ void TensorSummary::Observe(std::span<const float> values, int64_t images, Obser
   const auto observe_part = [&](int64_t p) {
     for (size_t b = blocks.size() * p / parts; b < blocks.size() * (p + 1) / parts; ++b) {
       Block& block = blocks[b];
-      if (block.counted) continue;
       scratch.parts_[p]->Observe(values.subspan(block.begin, block.size), cells_, block);
     }
   };
@@ -97,18 +108,19 @@ void TensorSummary::Observe(std::span<const float> values, int64_t images, Obser
     for (int64_t p = 0; p < parts; ++p) scratch.parts_[p]->lanes.FlushInto(cells_);
     done = true;
     for (const Block& block : blocks) {
-      if (block.counted) continue;
-      cells_.GrowTo(block.exponent());
+      if (block.done == block.size) continue;
+      cells_.GrowTo(block.exponent);
       done = false;
     }
   }
   count_ += values.size();
   for (const Block& block : blocks) {
-    zeros_ += block.zeros;
+    const Tally& counted = block.counted;
+    zeros_ += counted.zeros;
     not_finite_ += block.not_finite;
-    low_ = std::min(low_, block.low);
-    high_ = std::max(high_, block.high);
-    if (block.low <= block.high) moving_.AddExtremes(block.low, block.high);
+    low_ = std::min(low_, counted.low);
+    high_ = std::max(high_, counted.high);
+    if (counted.size > 0) moving_.AddExtremes(counted.low, counted.high);
     if ((block.begin + block.size) % per_image == 0) moving_.EndImage();
   }
 }

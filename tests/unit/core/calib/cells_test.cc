@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "core/calib/cell_loops.h"
 #include "tests/support/seed.h"
 #include "tests/unit/core/calib/distributions.h"
 
@@ -61,43 +63,131 @@ TEST(CellGrid, CellsAreUnionsOfFinerCells) {
   }
 }
 
-TEST(CellGrid, ManyIndicesAtOnceAreTheSameAsOneByOne) {
+TEST(CellGrid, ValuesLieInTheirCells) {
   for (const NamedValues& named : ManyDistributions(1003, test::Seed())) {
     SCOPED_TRACE(named.name);
-    float largest = 0;
-    for (const float value : named.values) largest = std::max(largest, std::abs(value));
-    const CellGrid grid(CellGrid::ExponentFor(largest));
-    std::vector<int32_t> indices(named.values.size());
-    grid.IndicesOf(named.values, indices.data());
-    for (size_t i = 0; i < indices.size(); ++i) {
-      ASSERT_EQ(indices[i], grid.IndexOf(named.values[i]));
-      const bool negative = indices[i] >= CellGrid::kSideCells;
-      ASSERT_EQ(negative, named.values[i] < 0);
-      const int magnitude = indices[i] - (negative ? CellGrid::kSideCells : 0);
-      ASSERT_LE(grid.LowerEdge(magnitude), std::abs(named.values[i]));
-      ASSERT_GT(grid.LowerEdge(magnitude + 1), std::abs(named.values[i]));
+    const CellGrid grid(ExponentForFinite(named.values));
+    for (const float value : named.values) {
+      const int index = grid.IndexOf(value);
+      const bool negative = index >= CellGrid::kSideCells;
+      ASSERT_EQ(negative, value < 0);
+      const int magnitude = index - (negative ? CellGrid::kSideCells : 0);
+      ASSERT_LE(grid.LowerEdge(magnitude), std::abs(value));
+      ASSERT_GT(grid.LowerEdge(magnitude + 1), std::abs(value));
     }
   }
 }
 
-TEST(ScanValues, FindsExtremesZerosAndWhatIsNotFinite) {
-  const float values[] = {-0.0f, 3, -2.5f, 0, 7, 1};
-  const Scan scan = ScanValues(values);
-  EXPECT_TRUE(scan.AllFinite());
-  EXPECT_EQ(scan.low(), -2.5f);
-  EXPECT_EQ(scan.high(), 7);
-  EXPECT_EQ(scan.zeros, 2u);
-  EXPECT_FALSE(std::signbit(ScanValues(std::span(values).first(1)).low()));
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  for (const float bad : {kInfinity, -kInfinity, std::nanf(""), -std::nanf("")}) {
-    for (size_t at = 0; at < 70; ++at) {
-      std::vector<float> many(70, 1);
-      many[at] = bad;
-      EXPECT_FALSE(ScanValues(many).AllFinite());
+// One value after the other, into one array.
+struct Expected {
+  Tally tally;
+  std::vector<uint64_t> counts = std::vector<uint64_t>(CellGrid::kCells);
+
+  Expected(std::span<const float> values, const CellGrid& grid) {
+    for (const float value : values) {
+      tally.Append({1, value == 0, value, value});
+      ++counts[grid.IndexOf(value)];
     }
   }
-  const float extremes[] = {-kLargest, kLargest};
-  EXPECT_TRUE(ScanValues(extremes).AllFinite());
+};
+
+class LoopsTest : public testing::Test {
+ protected:
+  // Of the counters after that many counts of `values`.
+  std::vector<uint64_t> Flushed(const internal::Loops& loops) {
+    std::vector<uint64_t> counts(CellGrid::kCells);
+    loops.flush(lanes_.data(), counts.data(), counts.size());
+    EXPECT_EQ(std::count(lanes_.begin(), lanes_.end(), 0), std::ssize(lanes_));
+    return counts;
+  }
+
+  std::vector<uint32_t> lanes_ = std::vector<uint32_t>(internal::kLanes * internal::kLaneStride);
+};
+
+TEST_F(LoopsTest, CountWhatOneByOneCounts) {
+  for (const NamedValues& named : ManyDistributions(1003, test::Seed())) {
+    SCOPED_TRACE(named.name);
+    const CellGrid grid(ExponentForFinite(named.values));
+    for (const size_t size : {1, 5, 16, 255, 256, 257, 511, 1003}) {
+      const auto values = std::span(named.values).first(size);
+      const Expected expected(values, grid);
+      for (const internal::Loops& loops : internal::SupportedLoops()) {
+        SCOPED_TRACE(loops.instruction_set);
+        const Tally tally =
+            loops.count(values.data(), values.size(), grid.constants(), lanes_.data());
+        ASSERT_EQ(tally.size, size);
+        ASSERT_EQ(tally.zeros, expected.tally.zeros);
+        ASSERT_EQ(tally.low, expected.tally.low);
+        ASSERT_EQ(tally.high, expected.tally.high);
+        ASSERT_EQ(Flushed(loops), expected.counts);
+      }
+    }
+  }
+}
+
+TEST_F(LoopsTest, StopInFrontOfTheChunkThatDoesNotFit) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr size_t kChunk = LaneCounters::kChunk;
+  const CellGrid grid(3);
+  for (const internal::Loops& loops : internal::SupportedLoops()) {
+    SCOPED_TRACE(loops.instruction_set);
+    for (const float bad : {8.0f, -8.0f, kInfinity, -kInfinity, std::nanf(""), -std::nanf("")}) {
+      for (const size_t at : {size_t{0}, kChunk - 1, kChunk, 2 * kChunk + 37, 3 * kChunk + 4}) {
+        std::vector<float> values(3 * kChunk + 5, 1.5f);
+        values[0] = -7.5f;
+        values[at] = bad;
+        const Tally tally =
+            loops.count(values.data(), values.size(), grid.constants(), lanes_.data());
+        const size_t counted = at / kChunk * kChunk;
+        ASSERT_EQ(tally.size, counted);
+        const Expected expected(std::span<const float>(values).first(counted), grid);
+        ASSERT_EQ(tally.low, expected.tally.low);
+        ASSERT_EQ(tally.high, expected.tally.high);
+        ASSERT_EQ(Flushed(loops), expected.counts);
+      }
+    }
+  }
+}
+
+TEST_F(LoopsTest, ZeroHasNoSign) {
+  const float zeros[] = {-0.0f, -0.0f, 0.0f};
+  for (const internal::Loops& loops : internal::SupportedLoops()) {
+    SCOPED_TRACE(loops.instruction_set);
+    const Tally tally = loops.count(zeros, 3, CellGrid(0).constants(), lanes_.data());
+    EXPECT_EQ(tally.zeros, 3u);
+    EXPECT_FALSE(std::signbit(tally.low));
+    EXPECT_FALSE(std::signbit(tally.high));
+    EXPECT_EQ(Flushed(loops)[0], 3u);
+  }
+}
+
+TEST_F(LoopsTest, HoldTheLargestValues) {
+  const float values[] = {-kLargest, kDenormal, kLargest, -kDenormal};
+  const CellGrid grid(CellGrid::kLargestExponent);
+  const Expected expected(values, grid);
+  for (const internal::Loops& loops : internal::SupportedLoops()) {
+    SCOPED_TRACE(loops.instruction_set);
+    EXPECT_EQ(loops.count(values, 4, grid.constants(), lanes_.data()).size, 4u);
+    EXPECT_EQ(Flushed(loops), expected.counts);
+  }
+}
+
+TEST_F(LoopsTest, LargestFiniteLeavesOutWhatIsNotFinite) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const internal::Loops& loops : internal::SupportedLoops()) {
+    SCOPED_TRACE(loops.instruction_set);
+    EXPECT_EQ(loops.largest_finite(nullptr, 0), 0);
+    for (const size_t size : {5, 64, 77}) {
+      std::vector<float> values(size, -kInfinity);
+      EXPECT_EQ(loops.largest_finite(values.data(), size), 0);
+      values[0] = -std::nanf("");
+      values[size / 2] = 1;
+      values[size - 1] = -5;
+      EXPECT_EQ(loops.largest_finite(values.data(), size), 5);
+      values[1] = kLargest;
+      EXPECT_EQ(loops.largest_finite(values.data(), size), kLargest);
+    }
+  }
 }
 
 TEST(CellCounts, GrowingIsTheSameAsHavingStartedLarge) {
@@ -112,12 +202,11 @@ TEST(CellCounts, GrowingIsTheSameAsHavingStartedLarge) {
         lanes.FlushInto(grown);
         grown.GrowTo(exponent);
       }
-      lanes.Count({&value, 1}, value, value, grown.grid());
+      ASSERT_EQ(lanes.Count({&value, 1}, grown.grid()).size, 1u);
     }
     lanes.FlushInto(grown);
     grown.GrowTo(CellGrid::kLargestExponent);
-    const Scan scan = ScanValues(named.values);
-    lanes.Count(named.values, scan.low(), scan.high(), direct.grid());
+    ASSERT_EQ(lanes.Count(named.values, direct.grid()).size, named.values.size());
     lanes.FlushInto(direct);
     EXPECT_TRUE(std::ranges::equal(grown.counts(), direct.counts()));
   }
