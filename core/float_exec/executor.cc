@@ -11,6 +11,7 @@
 #include "core/float_exec/kernels.h"
 #include "core/float_exec/parallel.h"
 #include "core/float_exec/plain_layout.h"
+#include "core/float_exec/tensor_memory.h"
 
 namespace haq::float_exec {
 
@@ -57,6 +58,7 @@ struct Executor::Impl {
 
   const ir::Graph& graph;
   int threads;
+  const KeptTensorMemory memory = {};
   int64_t input_elements, output_elements;
   std::vector<Step> steps;
   std::vector<at::Tensor> values;  // those alive, during a run
@@ -170,7 +172,7 @@ Result<std::unique_ptr<Executor>> Executor::Create(const ir::Graph& graph, int t
   if (threads <= 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   try {
     const c10::InferenceMode inference;
-    auto impl = std::unique_ptr<Impl>(new Impl{graph, threads, input, output, {}, {}, {}});
+    auto impl = std::unique_ptr<Impl>(new Impl{graph, threads, {}, input, output, {}, {}, {}});
     impl->Prepare();
     return std::unique_ptr<Executor>(new Executor(std::move(impl)));
   } catch (const std::exception& error) {
