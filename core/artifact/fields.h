@@ -8,11 +8,11 @@ namespace haq::artifact::internal {
 
 template <typename Archive>
 void Transfer(Archive& a, fixedpoint::TensorRequantize& r) {
-  a(r.fraction_bits), a(r.output_offset), a(r.q_min), a(r.q_max);
+  a(r.fraction_bits), a(r.output_offset), a(r.q_min);
 }
 template <typename Archive>
 void Transfer(Archive& a, fixedpoint::ChannelRequantize& r) {
-  a(r.bias), a(r.multiplier), a(r.shift);
+  a(r.bias), a(r.multiplier), a(r.shift), a(r.q_max);
 }
 template <typename Archive>
 void Transfer(Archive& a, fixedpoint::AddRequantize& r) {
@@ -29,7 +29,8 @@ void TransferWindow(Archive& a, Windowed& op) {
 template <typename Archive>
 void Transfer(Archive& a, Conv2d& op) {
   TransferWindow(a, op);
-  a(op.groups), Transfer(a, op.requantize), a(op.weight), a(op.channels);
+  a(op.groups), Transfer(a, op.requantize), a(op.residual_multiplier), a(op.weight);
+  a(op.channels);
 }
 template <typename Archive>
 void Transfer(Archive& a, Linear& op) {

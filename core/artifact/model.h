@@ -48,13 +48,15 @@ struct Padding {
   int32_t top = 0, left = 0, bottom = 0, right = 0;
 };
 
-// weight [O][KH][KW][C / groups]; padding pads with the input's zero point.
+// weight [O][KH][KW][C / groups]; padding pads with the input's zero point. A second input, of the
+// output's shape, is a residual: it is added before the last rounding.
 struct Conv2d {
   Blob<int8_t> weight;
   int32_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
   int32_t groups = 1;
   Padding padding;
   fixedpoint::TensorRequantize requantize;
+  int16_t residual_multiplier = 0;               // 0 without a residual
   Blob<fixedpoint::ChannelRequantize> channels;  // O
 };
 // weight [O][I]; the input is read as one vector of I values a sample.

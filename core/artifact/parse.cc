@@ -72,7 +72,6 @@ class Reader {
       return Fail("the padding of a blob is not zero");
     }
     blob = ViewAs<T>(blobs_.subspan(used_, bytes), model_);
-    CheckElements(blobs_.subspan(used_, bytes), blob);
     used_ = end;
   }
 
@@ -89,14 +88,6 @@ class Reader {
   }
 
  private:
-  template <typename T>
-  void CheckElements(std::span<const uint8_t>, Blob<T>) {}
-  void CheckElements(std::span<const uint8_t> bytes, Blob<fixedpoint::ChannelRequantize>) {
-    for (size_t i = 7; i < bytes.size(); i += 8) {
-      if (bytes[i] != 0) Fail("the eighth byte of a channel's requantization is not zero");
-    }
-  }
-
   ByteReader structure_;
   std::span<const uint8_t> blobs_;
   Model& model_;

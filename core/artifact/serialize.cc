@@ -28,12 +28,9 @@ class Writer {
   void operator()(Blob<T> blob) {
     structure_.Write<uint64_t>(blobs_.size());
     structure_.Write<uint64_t>(blob.size());
-    if constexpr (std::is_arithmetic_v<T>) {
-      const auto* first = reinterpret_cast<const uint8_t*>(blob.data());
-      blobs_.insert(blobs_.end(), first, first + blob.size_bytes());
-    } else {
-      for (const T& value : blob) Append(value);
-    }
+    static_assert(std::has_unique_object_representations_v<T>);  // no bytes without meaning
+    const auto* first = reinterpret_cast<const uint8_t*>(blob.data());
+    blobs_.insert(blobs_.end(), first, first + blob.size_bytes());
     blobs_.resize(internal::AlignUp(blobs_.size()));
   }
 
@@ -41,17 +38,6 @@ class Writer {
   std::vector<uint8_t> TakeBlobs() { return std::move(blobs_); }
 
  private:
-  template <typename T>
-  void Append(T value) {
-    const size_t at = blobs_.size();
-    blobs_.resize(at + sizeof(T));
-    std::memcpy(blobs_.data() + at, &value, sizeof(T));
-  }
-  // Field by field: the eighth byte of the struct has no defined value.
-  void Append(const fixedpoint::ChannelRequantize& r) {
-    Append(r.bias), Append(r.multiplier), Append(r.shift), Append(uint8_t{0});
-  }
-
   ByteWriter structure_;
   std::vector<uint8_t> blobs_;
 };

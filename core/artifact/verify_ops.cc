@@ -16,30 +16,31 @@ using Shape = std::vector<int32_t>;
 // fit int64 with room to spare.
 constexpr int32_t kGeometryMax = 1 << 16;
 
-Status CheckTensorRequantize(const TensorRequantize& r) {
-  if (r.fraction_bits != 6 && r.fraction_bits != 7) {
-    return DataLoss("fraction_bits {} is neither 6 nor 7", r.fraction_bits);
+Status CheckTensorRequantize(const TensorRequantize& r, int smallest_fraction_bits = 6) {
+  if (r.fraction_bits < smallest_fraction_bits || r.fraction_bits > 7) {
+    return DataLoss("fraction_bits {} is outside [{}, 7]", r.fraction_bits, smallest_fraction_bits);
   }
   if (r.output_offset < 0 || r.output_offset > 255) {
     return DataLoss("output_offset {} is outside [0, 255]", r.output_offset);
   }
-  if (r.q_min > r.q_max) return DataLoss("clamp [{}, {}] is empty", r.q_min, r.q_max);
   return {};
 }
 
-Status CheckChannel(const ChannelRequantize& r) {
+Status CheckChannel(const ChannelRequantize& r, const TensorRequantize& tensor) {
   if (r.multiplier < 1 << 14) {
     return DataLoss("multiplier {} is outside [2^14, 2^15)", r.multiplier);
   }
   if (r.shift < -15 || r.shift > 31) return DataLoss("shift {} is outside [-15, 31]", r.shift);
+  if (tensor.q_min > r.q_max) return DataLoss("clamp [{}, {}] is empty", tensor.q_min, r.q_max);
   return {};
 }
 
-Status CheckChannels(Blob<ChannelRequantize> channels, int64_t expected) {
+Status CheckChannels(Blob<ChannelRequantize> channels, int64_t expected,
+                     const TensorRequantize& tensor) {
   if (static_cast<int64_t>(channels.size()) != expected) {
     return DataLoss("requantization of {} channels, {} needed", channels.size(), expected);
   }
-  for (const ChannelRequantize& r : channels) HAQ_RETURN_IF_ERROR(CheckChannel(r));
+  for (const ChannelRequantize& r : channels) HAQ_RETURN_IF_ERROR(CheckChannel(r, tensor));
   return {};
 }
 
@@ -152,13 +153,28 @@ class OpVerifier {
     return DataLoss("input and output must be images of shape {{H, W, C}}");
   }
   Status CheckBroadcast() const;
+  Status CheckResidual(const Conv2d& op) const;
 
   const Model& model_;
   const Layer& layer_;
 };
 
+Status OpVerifier::CheckResidual(const Conv2d& op) const {
+  if (layer_.inputs.size() == 1) {
+    if (op.residual_multiplier == 0) return {};
+    return DataLoss("residual_multiplier {} without a residual", op.residual_multiplier);
+  }
+  if (op.residual_multiplier < 0) {
+    return DataLoss("residual_multiplier {} is outside [0, 2^15)", op.residual_multiplier);
+  }
+  if (input(1).shape == output().shape) return {};
+  return DataLoss("the residual must have the output's shape");
+}
+
 Status OpVerifier::operator()(const Conv2d& op) const {
-  HAQ_RETURN_IF_ERROR(CheckInputs8(1));
+  const bool has_residual = layer_.inputs.size() == 2;
+  HAQ_RETURN_IF_ERROR(CheckInputs8(has_residual ? 2 : 1));
+  HAQ_RETURN_IF_ERROR(CheckResidual(op));
   HAQ_RETURN_IF_ERROR(CheckImages());
   const Shape &in = input().shape, &out = output().shape;
   HAQ_RETURN_IF_ERROR(CheckWindow("rows:", {in[0], out[0], op.kernel_h, op.stride_h, op.dilation_h,
@@ -180,8 +196,8 @@ Status OpVerifier::operator()(const Conv2d& op) const {
     return DataLoss("{} weights are too few", op.weight.size());
   }
   HAQ_RETURN_IF_ERROR(CheckWeights(op.weight, window * per_tap, out[2]));
-  HAQ_RETURN_IF_ERROR(CheckTensorRequantize(op.requantize));
-  return CheckChannels(op.channels, out[2]);
+  HAQ_RETURN_IF_ERROR(CheckTensorRequantize(op.requantize, has_residual ? 4 : 6));
+  return CheckChannels(op.channels, out[2], op.requantize);
 }
 
 Status OpVerifier::operator()(const Linear& op) const {
@@ -189,7 +205,7 @@ Status OpVerifier::operator()(const Linear& op) const {
   const int64_t outputs = output().ElementCount();
   HAQ_RETURN_IF_ERROR(CheckWeights(op.weight, outputs * input().ElementCount(), outputs));
   HAQ_RETURN_IF_ERROR(CheckTensorRequantize(op.requantize));
-  return CheckChannels(op.channels, outputs);
+  return CheckChannels(op.channels, outputs, op.requantize);
 }
 
 Status OpVerifier::CheckBroadcast() const {
@@ -220,7 +236,7 @@ Status OpVerifier::operator()(const Mul& op) const {
   HAQ_RETURN_IF_ERROR(CheckInputs8(2));
   HAQ_RETURN_IF_ERROR(CheckBroadcast());
   HAQ_RETURN_IF_ERROR(CheckTensorRequantize(op.requantize));
-  return CheckChannel(op.channel);
+  return CheckChannel(op.channel, op.requantize);
 }
 
 Status OpVerifier::operator()(const Table&) const {
@@ -293,8 +309,9 @@ Status OpVerifier::operator()(const AvgPool2d& op) const {
   HAQ_ASSIGN_OR_RETURN(const std::set<int64_t> widths,
                        WindowLengths(op.column_begin, op.column_end, in[1], out[1]));
   HAQ_RETURN_IF_ERROR(CheckTensorRequantize(op.requantize));
-  if (op.counts.empty()) return CheckChannels(op.by_count, 1);
-  HAQ_RETURN_IF_ERROR(CheckChannels(op.by_count, static_cast<int64_t>(op.counts.size())));
+  if (op.counts.empty()) return CheckChannels(op.by_count, 1, op.requantize);
+  HAQ_RETURN_IF_ERROR(
+      CheckChannels(op.by_count, static_cast<int64_t>(op.counts.size()), op.requantize));
   if (std::adjacent_find(op.counts.begin(), op.counts.end(), std::greater_equal<>()) !=
           op.counts.end() ||
       op.counts.front() < 1) {

@@ -44,12 +44,26 @@ struct Maker {
   }
 
   Kernel operator()(const ir::Clamp& op) const {
+    if (!op.channel_high.empty()) return MakeChannelClamp(op);
     if (op.low == 0 && op.high == std::numeric_limits<float>::infinity()) {
       return Elementwise([](const at::Tensor& x) { return at::relu(x); },
                          [](at::Tensor& x) { return at::relu_(x); });
     }
     return Elementwise([op](const at::Tensor& x) { return at::clamp(x, op.low, op.high); },
                        [op](at::Tensor& x) { return at::clamp_(x, op.low, op.high); });
+  }
+
+  Kernel MakeChannelClamp(const ir::Clamp& op) const {
+    std::vector<int64_t> per_channel(input.size(), 1);
+    per_channel[1] = input[1];
+    const at::Tensor high = ToTensor(op.channel_high, per_channel);
+    const float low = op.low;
+    return Elementwise(
+        [low, high](const at::Tensor& x) { return at::minimum(x.clamp_min(low), high); },
+        [low, high](at::Tensor& x) {
+          x.clamp_min_(low);
+          return at::minimum_out(x, x, high);
+        });
   }
 
   Kernel operator()(const ir::LeakyRelu& op) const {

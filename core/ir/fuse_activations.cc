@@ -21,7 +21,8 @@ bool IsAffine(const Node* node, float scale, float shift) {
 
 bool IsClamp(const Node* node, float low, float high) {
   const auto* clamp = node == nullptr ? nullptr : std::get_if<Clamp>(&node->op);
-  return clamp != nullptr && clamp->low == low && clamp->high == high;
+  return clamp != nullptr && clamp->low == low && clamp->high == high &&
+         clamp->channel_high.empty();
 }
 
 // x when `value` is clamp(x + 3, 0, 6), else -1.

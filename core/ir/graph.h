@@ -56,10 +56,13 @@ struct Linear {
 struct ChannelAffine {
   std::vector<float> scale, shift;
 };
-// min(max(x, low), high): ReLU is [0, inf), ReLU6 [0, 6].
+// min(max(x, low), high): ReLU is [0, inf), ReLU6 [0, 6]. With `channel_high`, which is empty or
+// has one value for every index of dimension 1, the upper end of channel c is channel_high[c]
+// instead: what a ReLU6 becomes whose channels were scaled.
 struct Clamp {
   float low = -std::numeric_limits<float>::infinity();
   float high = std::numeric_limits<float>::infinity();
+  std::vector<float> channel_high = {};
 };
 struct LeakyRelu {
   float slope = 0.01f;

@@ -18,8 +18,9 @@ bool IsIdentity(const Graph& graph, const Node& node) {
     return all(op->scale, 1.0f) && all(op->shift, 0.0f);
   }
   if (const auto* op = std::get_if<Clamp>(&node.op)) {
-    return op->low == -std::numeric_limits<float>::infinity() &&
-           op->high == std::numeric_limits<float>::infinity();
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    return op->low == -kInfinity &&
+           (op->channel_high.empty() ? op->high == kInfinity : all(op->channel_high, kInfinity));
   }
   if (const auto* op = std::get_if<Permute>(&node.op)) {
     return std::is_sorted(op->order.begin(), op->order.end());
@@ -89,6 +90,8 @@ bool MergeClamp(const Graph& graph, Node& node) {
   const Node* before = SoleReadProducer(graph, node.inputs[0]);
   const auto* inner = before == nullptr ? nullptr : std::get_if<Clamp>(&before->op);
   if (inner == nullptr) return false;
+  // Clamps per channel are made after the graph was simplified.
+  if (!clamp->channel_high.empty() || !inner->channel_high.empty()) return false;
   const Clamp outer = *clamp;
   clamp->low = std::min(std::max(inner->low, outer.low), outer.high);
   clamp->high = std::min(std::max(inner->high, outer.low), outer.high);

@@ -108,6 +108,14 @@ Window ColumnWindow(const Shape& x, int64_t kernel, int64_t stride, int64_t dila
   return {"columns", x[3], kernel, stride, dilation, padding.left, padding.right};
 }
 
+Status CheckClamp(float low, float high) {
+  if (low <= high && low < std::numeric_limits<float>::infinity() &&
+      high > -std::numeric_limits<float>::infinity()) {
+    return {};
+  }
+  return InvalidArgument("clamp to [{}, {}]", low, high);
+}
+
 // One overload per operator that has something to check; InferShape has checked the number of
 // inputs and that each has a batch of 1 and a sane size.
 struct Inference {
@@ -165,11 +173,20 @@ struct Inference {
   }
 
   Result<Shape> operator()(const Clamp& op) const {
-    if (op.low <= op.high && op.low < std::numeric_limits<float>::infinity() &&
-        op.high > -std::numeric_limits<float>::infinity()) {
+    if (op.channel_high.empty()) {
+      HAQ_RETURN_IF_ERROR(CheckClamp(op.low, op.high));
       return x();
     }
-    return InvalidArgument("clamp to [{}, {}]", op.low, op.high);
+    const auto channels = x().size() < 2 ? size_t{0} : static_cast<size_t>(x()[1]);
+    if (op.channel_high.size() != channels) {
+      return InvalidArgument("{} upper ends for an input of shape {}", op.channel_high.size(),
+                             ShapeToString(x()));
+    }
+    for (size_t c = 0; c < channels; ++c) {
+      HAQ_RETURN_IF_ERROR(
+          CheckClamp(op.low, op.channel_high[c]).WithContext(fmt::format("channel {}", c)));
+    }
+    return x();
   }
 
   Result<Shape> operator()(const LeakyRelu& op) const {

@@ -16,6 +16,7 @@ namespace haq::kernels {
 
 using fixedpoint::AddRequantize;
 using fixedpoint::ChannelRequantize;
+using fixedpoint::ResidualRequantize;
 using fixedpoint::TensorRequantize;
 
 // Rows and columns of a sliding window; `pad_top` and `pad_left` rows and columns lie before the
@@ -59,6 +60,12 @@ struct Dims {
   int32_t size[kMaxRank] = {1, 1, 1, 1, 1, 1, 1, 1};
 };
 
+// A tensor of the output's shape that a convolution adds before its last rounding.
+struct Residual {
+  const uint8_t* levels = nullptr;  // nullptr: none
+  ResidualRequantize requantize;
+};
+
 // Convolution and linear layers are prepared once: `pack` writes `packed_bytes` bytes, aligned to
 // 64, which `run` then reads. `workspace` has `workspace_bytes` bytes, aligned to 64, no content.
 struct ConvKernel {
@@ -67,8 +74,8 @@ struct ConvKernel {
   void (*pack)(const ConvShape& shape, const int8_t* weight, const ChannelRequantize* channels,
                void* packed);
   size_t (*workspace_bytes)(const ConvShape& shape);
-  void (*run)(const ConvShape& shape, const TensorRequantize& requantize, const void* packed,
-              const uint8_t* in, uint8_t* out, void* workspace);
+  void (*run)(const ConvShape& shape, const TensorRequantize& requantize, const Residual& residual,
+              const void* packed, const uint8_t* in, uint8_t* out, void* workspace);
 };
 // weight [O][I] is read in place by every run: large linear layers live from the memory's
 // bandwidth.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace haq::lower {
 
@@ -53,22 +54,29 @@ Result<Lowered> Builder::Build() {
   return std::move(lowered_);
 }
 
+int Builder::PlaceOf(const ir::Node& node) const {
+  const FusedAdd& fused = plan_.fused_add[IndexOf(node)];
+  return fused.exists() ? fused.add : IndexOf(node);
+}
+
 ir::ValueId Builder::OutputOf(const ir::Node& node) const {
-  const int clamp = plan_.fused_clamp[&node - graph_.nodes.data()];
-  return clamp >= 0 ? graph_.nodes[clamp].output : node.output;
+  const int place = PlaceOf(node), clamp = plan_.fused_clamp[place];
+  return graph_.nodes[clamp >= 0 ? clamp : place].output;
 }
 
 Builder::Levels Builder::ClampOf(const ir::Node& node) const {
-  const int clamp = plan_.fused_clamp[&node - graph_.nodes.data()];
-  if (clamp < 0) return {};
-  const auto& limits = std::get<ir::Clamp>(graph_.nodes[clamp].op);
+  const int clamp = plan_.fused_clamp[PlaceOf(node)];
+  const auto* limits = std::get_if<ir::Clamp>(clamp >= 0 ? &graph_.nodes[clamp].op : &node.op);
+  if (limits == nullptr) return {};
   const quant::TensorParams& params = ParamsOf(OutputOf(node));
   const auto level = [&](float value) {
     // Infinite limits end at the last level.
     return static_cast<int>(
         std::clamp(std::nearbyint(double(value) / params.scale) + params.zero_point, 0.0, 255.0));
   };
-  return {level(limits.low), level(limits.high)};
+  Levels levels{level(limits->low), level(limits->high), {}};
+  for (const float high : limits->channel_high) levels.channel_high.push_back(level(high));
+  return levels;
 }
 
 int32_t Builder::AddTensor(std::string name, std::vector<int32_t> shape,
@@ -115,7 +123,9 @@ int32_t Builder::AddHelper(const ir::Node& node, std::string_view suffix, artifa
 }
 
 Status Builder::Emit(const ir::Node& node) {
-  return std::visit([&](const auto& op) { return EmitOp(node, op); }, node.op);
+  const FusedAdd& fused = plan_.fused_add[IndexOf(node)];
+  const ir::Node& emitted = fused.exists() ? graph_.nodes[fused.conv] : node;
+  return std::visit([&](const auto& op) { return EmitOp(emitted, op); }, emitted.op);
 }
 
 Result<Lowered> Lower(const ir::Graph& graph, const std::vector<quant::Range>& ranges,
@@ -123,8 +133,16 @@ Result<Lowered> Lower(const ir::Graph& graph, const std::vector<quant::Range>& r
   if (ranges.size() != graph.values.size()) {
     return InvalidArgument("{} ranges for {} values", ranges.size(), graph.values.size());
   }
-  HAQ_ASSIGN_OR_RETURN(const Plan plan, MakePlan(graph, ranges, options));
-  return Builder(graph, plan, options).Build();
+  // An addition that turns out not to fit its convolution's arithmetic becomes a layer of its own,
+  // and the convolution's output a tensor, which the plan knows from the start.
+  std::set<int> keep_apart;
+  while (true) {
+    HAQ_ASSIGN_OR_RETURN(const Plan plan, MakePlan(graph, ranges, options, keep_apart));
+    Builder builder(graph, plan, options);
+    Result<Lowered> lowered = builder.Build();
+    if (lowered.ok() || builder.unfusable_add() < 0) return lowered;
+    keep_apart.insert(builder.unfusable_add());
+  }
 }
 
 }  // namespace haq::lower

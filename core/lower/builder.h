@@ -13,15 +13,22 @@ class Builder {
  public:
   Builder(const ir::Graph& graph, const Plan& plan, const Options& options);
   Result<Lowered> Build();
+  // The Add node that made Build fail because its convolution cannot do it, or -1.
+  int unfusable_add() const { return unfusable_add_; }
 
  private:
   // Parameters of the tensor that a value became.
   const quant::TensorParams& ParamsOf(ir::ValueId value) const { return plan_.params[value]; }
-  // The node's output, or that of the clamp it swallowed.
+  int IndexOf(const ir::Node& node) const { return static_cast<int>(&node - graph_.nodes.data()); }
+  // The node whose place the node's layer takes: itself, or the Add that it does.
+  int PlaceOf(const ir::Node& node) const;
+  // The output of that node, or that of the clamp it swallowed.
   ir::ValueId OutputOf(const ir::Node& node) const;
   // The levels between which the output is clamped: those of the swallowed clamp, else 0 and 255.
   struct Levels {
     int low = 0, high = 255;
+    std::vector<int> channel_high;  // empty, or one per channel instead of `high`
+    int High(size_t channel) const { return channel_high.empty() ? high : channel_high[channel]; }
   };
   Levels ClampOf(const ir::Node& node) const;
 
@@ -41,6 +48,7 @@ class Builder {
   Status EmitOp(const ir::Node& node, const ir::Conv2d& op);
   Status EmitOp(const ir::Node& node, const ir::Linear& op);
   Status EmitOp(const ir::Node& node, const ir::ChannelAffine& op);
+  Status EmitOp(const ir::Node& node, const ir::Clamp& op);
   Status EmitOp(const ir::Node& node, const ir::Add& op);
   Status EmitOp(const ir::Node& node, const ir::Mul& op);
   Status EmitOp(const ir::Node& node, const ir::Concat& op);
@@ -51,8 +59,11 @@ class Builder {
   Status EmitOp(const ir::Node& node, const ir::Pad& op);
   Status EmitOp(const ir::Node& node, const ir::Slice& op);
   Status EmitOp(const ir::Node& node, const ir::Softmax& op);
-  template <typename Function>  // every function of one value: a table
+  template <typename Function>  // every function of one value
   Status EmitOp(const ir::Node& node, const Function& op);
+  // x -> Apply(op, x) as a table.
+  template <typename Function>
+  Status EmitTable(const ir::Node& node, const Function& op);
 
   // One layer of sums: a convolution (weights [O][KH][KW][I]) or a matrix, requantized to the
   // output.
@@ -67,7 +78,12 @@ class Builder {
   // `weight` is [O, ...] in stored order, `bias` empty or O values.
   Result<SumLayer> QuantizeSum(const ir::Node& node, const std::vector<float>& weight,
                                const std::vector<float>& bias,
-                               quant::WeightGranularity granularity) const;
+                               quant::WeightGranularity granularity);
+  // The layer of a convolution, which has its attributes, and of the addition that it does.
+  void AddConv(const ir::Node& node, artifact::Conv2d conv, const SumLayer& sum);
+  // x[c] * scale[c] + shift[c], clamped between `clamp`, as a depthwise 1x1 convolution.
+  Status EmitAffine(const ir::Node& node, const std::vector<float>& scale,
+                    const std::vector<float>& shift);
 
   // A Reshape between two values, with the transpositions that their stored orders need.
   int32_t EmitReshape(const ir::Node& node, int32_t input, const ir::Shape& from,
@@ -81,6 +97,7 @@ class Builder {
   const Options& options_;
   std::vector<int32_t> tensor_of_value_;  // -1: none
   std::vector<bool> absorbed_;            // per node: a reshape that a linear layer reads through
+  int unfusable_add_ = -1;
   Lowered lowered_;
 };
 

@@ -31,20 +31,31 @@ artifact::Table MakeTable(const quant::TensorParams& from, const quant::TensorPa
 }  // namespace
 
 template <typename Function>
-Status Builder::EmitOp(const ir::Node& node, const Function& op) {
+Status Builder::EmitTable(const ir::Node& node, const Function& op) {
   const artifact::Table table = MakeTable(ParamsOf(node.inputs[0]), ParamsOf(node.output),
                                           [&](double x) { return Apply(op, x); });
   const int32_t output = AddOutput(node);
   AddLayer(node, table, {TensorOf(node.inputs[0])}, output);
   return {};
 }
-template Status Builder::EmitOp(const ir::Node&, const ir::Clamp&);
+
+template <typename Function>
+Status Builder::EmitOp(const ir::Node& node, const Function& op) {
+  return EmitTable(node, op);
+}
 template Status Builder::EmitOp(const ir::Node&, const ir::LeakyRelu&);
 template Status Builder::EmitOp(const ir::Node&, const ir::Sigmoid&);
 template Status Builder::EmitOp(const ir::Node&, const ir::HardSigmoid&);
 template Status Builder::EmitOp(const ir::Node&, const ir::Silu&);
 template Status Builder::EmitOp(const ir::Node&, const ir::HardSwish&);
 template Status Builder::EmitOp(const ir::Node&, const ir::Tanh&);
+
+// One table serves all channels; a multiplication by one clamps each of them by itself.
+Status Builder::EmitOp(const ir::Node& node, const ir::Clamp& op) {
+  if (op.channel_high.empty()) return EmitTable(node, op);
+  const size_t channels = op.channel_high.size();
+  return EmitAffine(node, std::vector<float>(channels, 1), std::vector<float>(channels, 0));
+}
 
 Status Builder::EmitOp(const ir::Node& node, const ir::Concat& op) {
   const quant::TensorParams& y = ParamsOf(node.output);

@@ -33,7 +33,7 @@ std::vector<float> ToStoredOrder(const std::vector<float>& weight, int64_t o, in
 }  // namespace
 
 const quant::QuantizedWeights* Builder::ChosenWeights(const ir::Node& node) const {
-  const auto index = static_cast<int>(&node - graph_.nodes.data());
+  const int index = IndexOf(node);
   for (const SumWeights& chosen : options_.chosen_weights) {
     if (chosen.node == index) return &chosen.weights;
   }
@@ -41,15 +41,14 @@ const quant::QuantizedWeights* Builder::ChosenWeights(const ir::Node& node) cons
 }
 
 void Builder::AddSumWeights(const ir::Node& node, quant::QuantizedWeights weights) {
-  lowered_.sums.push_back({static_cast<int>(&node - graph_.nodes.data()),
-                           static_cast<int32_t>(lowered_.model.layers.size()) - 1,
-                           std::move(weights)});
+  lowered_.sums.push_back(
+      {IndexOf(node), static_cast<int32_t>(lowered_.model.layers.size()) - 1, std::move(weights)});
 }
 
 Result<Builder::SumLayer> Builder::QuantizeSum(const ir::Node& node,
                                                const std::vector<float>& weight,
                                                const std::vector<float>& bias,
-                                               quant::WeightGranularity granularity) const {
+                                               quant::WeightGranularity granularity) {
   const quant::TensorParams& x = ParamsOf(node.inputs[0]);
   const quant::TensorParams& y = ParamsOf(OutputOf(node));
   const auto channels = static_cast<int64_t>(graph_.values[node.output].shape[1]);
@@ -69,24 +68,30 @@ Result<Builder::SumLayer> Builder::QuantizeSum(const ir::Node& node,
              : quant::QuantizeWeights(weight, channels, granularity, bias_in_input_steps,
                                       smallest_scale);
 
-  std::vector<double> multipliers(channels), constants(channels);
-  std::vector<int64_t> acc_min(channels), acc_max(channels);
+  const Levels clamp = ClampOf(node);
+  std::vector<fixedpoint::SumChannel> sums(channels);
   for (int64_t c = 0; c < channels; ++c) {
     int64_t positive = 0, negative = 0;
     for (int64_t i = c * per_channel; i < (c + 1) * per_channel; ++i) {
       (quantized.values[i] > 0 ? positive : negative) += quantized.values[i];
     }
-    acc_min[c] = 255 * negative;
-    acc_max[c] = 255 * positive;
-    multipliers[c] = x.scale * quantized.scales[c] / y.scale;
-    constants[c] = (bias.empty() ? 0.0 : bias_in_input_steps[c] / quantized.scales[c]) -
-                   double(x.zero_point) * double(positive + negative);
+    sums[c].acc_min = 255 * negative;
+    sums[c].acc_max = 255 * positive;
+    sums[c].scale = x.scale * quantized.scales[c] / y.scale;
+    sums[c].constant = (bias.empty() ? 0.0 : bias_in_input_steps[c] / quantized.scales[c]) -
+                       double(x.zero_point) * double(positive + negative);
+    sums[c].q_max = clamp.High(c);
   }
-  const Levels clamp = ClampOf(node);
+  fixedpoint::SumOutput output{y.zero_point, clamp.low};
+  const FusedAdd& fused = plan_.fused_add[IndexOf(node)];
+  if (fused.exists()) {
+    const quant::TensorParams& residual = ParamsOf(fused.residual);
+    output.residual = {double(residual.scale) / y.scale, residual.zero_point};
+  }
   SumLayer layer;
-  HAQ_ASSIGN_OR_RETURN(layer.requantize,
-                       fixedpoint::ChooseRequantize(multipliers, constants, acc_min, acc_max,
-                                                    y.zero_point, clamp.low, clamp.high));
+  auto requantize = fixedpoint::ChooseRequantize(sums, output);
+  if (!requantize.ok()) unfusable_add_ = fused.add;
+  HAQ_ASSIGN_OR_RETURN(layer.requantize, std::move(requantize));
   layer.weights = std::move(quantized);
   return layer;
 }
@@ -98,7 +103,6 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Conv2d& op) {
       QuantizeSum(node, ToStoredOrder(op.weight.data, shape[0], shape[1], shape[2] * shape[3]),
                   op.bias, options_.weights));
   artifact::Conv2d conv;
-  conv.weight = lowered_.model.Own(sum.weights.values);
   conv.kernel_h = static_cast<int32_t>(shape[2]);
   conv.kernel_w = static_cast<int32_t>(shape[3]);
   conv.stride_h = static_cast<int32_t>(op.stride[0]);
@@ -108,12 +112,21 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Conv2d& op) {
   conv.groups = static_cast<int32_t>(op.groups);
   conv.padding = {static_cast<int32_t>(op.padding.top), static_cast<int32_t>(op.padding.left),
                   static_cast<int32_t>(op.padding.bottom), static_cast<int32_t>(op.padding.right)};
-  conv.requantize = sum.requantize.tensor;
-  conv.channels = lowered_.model.Own(std::move(sum.requantize.channels));
-  const int32_t output = AddOutput(node);
-  AddLayer(node, conv, {TensorOf(node.inputs[0])}, output);
+  AddConv(node, std::move(conv), sum);
   AddSumWeights(node, std::move(sum.weights));
   return {};
+}
+
+void Builder::AddConv(const ir::Node& node, artifact::Conv2d conv, const SumLayer& sum) {
+  conv.weight = lowered_.model.Own(sum.weights.values);
+  conv.requantize = sum.requantize.tensor;
+  conv.residual_multiplier = sum.requantize.residual.multiplier;
+  conv.channels = lowered_.model.Own(sum.requantize.channels);
+  std::vector<int32_t> inputs = {TensorOf(node.inputs[0])};
+  const FusedAdd& fused = plan_.fused_add[IndexOf(node)];
+  if (fused.exists()) inputs.push_back(TensorOf(fused.residual));
+  const int32_t output = AddOutput(node);
+  AddLayer(node, std::move(conv), std::move(inputs), output);
 }
 
 ir::ValueId Builder::FlattenedImage(ir::ValueId value, const ir::Node& node) const {
@@ -150,9 +163,13 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Linear& op) {
   return {};
 }
 
-// A depthwise 1x1 convolution. Always one scale per channel: these are not the weights that
-// `weights` is about.
 Status Builder::EmitOp(const ir::Node& node, const ir::ChannelAffine& op) {
+  return EmitAffine(node, op.scale, op.shift);
+}
+
+// Always one scale per channel: these are not the weights that `weights` is about.
+Status Builder::EmitAffine(const ir::Node& node, const std::vector<float>& scale,
+                           const std::vector<float>& shift) {
   const ir::Shape& shape = graph_.values[node.inputs[0]].shape;
   const auto channels = static_cast<int32_t>(shape[1]);
   const bool vector = shape.size() == 2;
@@ -160,25 +177,23 @@ Status Builder::EmitOp(const ir::Node& node, const ir::ChannelAffine& op) {
     return Unsupported("arithmetic per channel takes [N, C] or [N, C, H, W], not {}",
                        ir::ShapeToString(shape));
   }
-  HAQ_ASSIGN_OR_RETURN(
-      SumLayer sum, QuantizeSum(node, op.scale, op.shift, quant::WeightGranularity::kPerChannel));
+  HAQ_ASSIGN_OR_RETURN(SumLayer sum,
+                       QuantizeSum(node, scale, shift, quant::WeightGranularity::kPerChannel));
   artifact::Conv2d conv;
-  conv.weight = lowered_.model.Own(sum.weights.values);
   conv.groups = channels;
-  conv.requantize = sum.requantize.tensor;
-  conv.channels = lowered_.model.Own(std::move(sum.requantize.channels));
-  int32_t input = TensorOf(node.inputs[0]);
-  if (vector) {
-    input = AddHelper(node, "image", artifact::Reshape{}, input, {1, 1, channels},
-                      ParamsOf(node.inputs[0]));
-    const int32_t sums = AddTensor(node.name + ".sums", {1, 1, channels}, ParamsOf(OutputOf(node)));
-    AddLayer(node, conv, {input}, sums);
-    const int32_t output = AddOutput(node);
-    AddLayer(node, artifact::Reshape{}, {sums}, output);
+  if (!vector) {
+    AddConv(node, std::move(conv), sum);
     return {};
   }
+  conv.weight = lowered_.model.Own(std::move(sum.weights.values));
+  conv.requantize = sum.requantize.tensor;
+  conv.channels = lowered_.model.Own(std::move(sum.requantize.channels));
+  const int32_t input = AddHelper(node, "image", artifact::Reshape{}, TensorOf(node.inputs[0]),
+                                  {1, 1, channels}, ParamsOf(node.inputs[0]));
+  const int32_t sums = AddTensor(node.name + ".sums", {1, 1, channels}, ParamsOf(OutputOf(node)));
+  AddLayer(node, conv, {input}, sums);
   const int32_t output = AddOutput(node);
-  AddLayer(node, conv, {input}, output);
+  AddLayer(node, artifact::Reshape{}, {sums}, output);
   return {};
 }
 
@@ -223,8 +238,8 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Mul&) {
   }
   const double multiplier = std::max(double(a.scale) * b.scale / y.scale, kSmallestMultiplier);
   HAQ_ASSIGN_OR_RETURN(const fixedpoint::LayerRequantize requantize,
-                       fixedpoint::ChooseRequantize({multiplier}, {0}, {low}, {high}, y.zero_point,
-                                                    clamp.low, clamp.high));
+                       fixedpoint::ChooseRequantize({{multiplier, 0, low, high, clamp.high}},
+                                                    {y.zero_point, clamp.low}));
   artifact::Mul mul{requantize.tensor, requantize.channels[0]};
   int32_t left = TensorOf(node.inputs[0]), right = TensorOf(node.inputs[1]);
   // The runtime broadcasts the second operand.
@@ -247,19 +262,17 @@ Status Builder::EmitOp(const ir::Node& node, const ir::AvgPool2d& op) {
   }
   const int64_t largest = *counts.rbegin();
   if (op.divisor > 0) counts = {op.divisor};
-  std::vector<double> multipliers;
-  for (const int64_t count : counts) {
-    multipliers.push_back(std::max(double(x.scale) / y.scale / double(count), kSmallestMultiplier));
-  }
-  const std::vector<double> constants(counts.size(), 0.0);
   // One bound serves every count: it is the largest window's.
   const int64_t low = -int64_t{x.zero_point} * largest,
                 high = int64_t{255 - x.zero_point} * largest;
-  const std::vector<int64_t> acc_min(counts.size(), low), acc_max(counts.size(), high);
   const Levels clamp = ClampOf(node);
+  std::vector<fixedpoint::SumChannel> sums;
+  for (const int64_t count : counts) {
+    const double multiplier = double(x.scale) / y.scale / double(count);
+    sums.push_back({std::max(multiplier, kSmallestMultiplier), 0, low, high, clamp.high});
+  }
   HAQ_ASSIGN_OR_RETURN(fixedpoint::LayerRequantize requantize,
-                       fixedpoint::ChooseRequantize(multipliers, constants, acc_min, acc_max,
-                                                    y.zero_point, clamp.low, clamp.high));
+                       fixedpoint::ChooseRequantize(sums, {y.zero_point, clamp.low}));
   const auto own = [&](const std::vector<int64_t>& values) {
     return lowered_.model.Own(std::vector<int32_t>(values.begin(), values.end()));
   };

@@ -16,10 +16,17 @@ constexpr double kSharedWidthLimit = 1.1;
 // rounding.
 constexpr double kLargestMultiplier = 128;
 
-bool CanSwallowClamp(const ir::Op& op) {
+// Those that are requantized channel by channel can clamp so.
+bool HasChannels(const ir::Op& op) {
   return std::holds_alternative<ir::Conv2d>(op) || std::holds_alternative<ir::Linear>(op) ||
-         std::holds_alternative<ir::ChannelAffine>(op) || std::holds_alternative<ir::Add>(op) ||
-         std::holds_alternative<ir::Mul>(op) || std::holds_alternative<ir::AvgPool2d>(op);
+         std::holds_alternative<ir::ChannelAffine>(op);
+}
+
+bool CanSwallow(const ir::Op& op, const ir::Clamp& clamp) {
+  if (HasChannels(op)) return true;
+  return clamp.channel_high.empty() &&
+         (std::holds_alternative<ir::Add>(op) || std::holds_alternative<ir::Mul>(op) ||
+          std::holds_alternative<ir::AvgPool2d>(op));
 }
 
 bool PassesThrough(const ir::Op& op) {
@@ -62,14 +69,21 @@ class SharedRanges {
 
 class Planner {
  public:
-  Planner(const ir::Graph& graph, const std::vector<quant::Range>& ranges, const Options& options)
-      : graph_(graph), options_(options), shared_(ranges), readers_(graph.values.size()) {
+  Planner(const ir::Graph& graph, const std::vector<quant::Range>& ranges, const Options& options,
+          const std::set<int>& keep_apart)
+      : graph_(graph),
+        options_(options),
+        keep_apart_(keep_apart),
+        shared_(ranges),
+        readers_(graph.values.size()) {
     for (size_t node = 0; node < graph.nodes.size(); ++node) {
       for (const ir::ValueId input : graph.nodes[node].inputs) readers_[input].push_back(node);
     }
   }
 
   Result<Plan> Run() {
+    plan_.skipped.assign(graph_.nodes.size(), false);
+    FuseAdds();
     FuseClamps();
     ShareThroughPassThrough();
     ShareThroughConcat();
@@ -83,17 +97,51 @@ class Planner {
   }
 
  private:
-  void FuseClamps() {
-    plan_.fused_clamp.assign(graph_.nodes.size(), -1);
-    plan_.skipped.assign(graph_.nodes.size(), false);
+  // Nothing reads the node's output but one input of one node.
+  bool ReadOnce(const ir::Node& node) const {
+    return readers_[node.output].size() == 1 && node.output != graph_.output;
+  }
+
+  // The node that makes `value` if it can do an addition to it, or -1.
+  int ConvolutionOf(ir::ValueId value) const {
+    const int producer = graph_.ProducerOf(value);
+    if (producer < 0 || !ReadOnce(graph_.nodes[producer])) return -1;
+    const ir::Op& op = graph_.nodes[producer].op;
+    const bool affine_of_image =
+        std::holds_alternative<ir::ChannelAffine>(op) && graph_.values[value].shape.size() == 4;
+    return std::holds_alternative<ir::Conv2d>(op) || affine_of_image ? producer : -1;
+  }
+
+  void FuseAdds() {
+    plan_.fused_add.resize(graph_.nodes.size());
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       const ir::Node& node = graph_.nodes[i];
-      const auto& readers = readers_[node.output];
-      if (!CanSwallowClamp(node.op) || readers.size() != 1 || node.output == graph_.output)
+      if (!std::holds_alternative<ir::Add>(node.op) || keep_apart_.contains(static_cast<int>(i))) {
         continue;
-      if (!std::holds_alternative<ir::Clamp>(graph_.nodes[readers[0]].op)) continue;
-      plan_.fused_clamp[i] = readers[0];
-      plan_.skipped[readers[0]] = true;
+      }
+      const ir::ValueId a = node.inputs[0], b = node.inputs[1];
+      if (graph_.values[a].shape != graph_.values[b].shape) continue;
+      const int of_a = ConvolutionOf(a), of_b = ConvolutionOf(b);
+      if (of_a < 0 && of_b < 0) continue;
+      const int conv = std::max(of_a, of_b);
+      plan_.fused_add[i] = {conv, static_cast<int>(i), of_a > of_b ? b : a};
+      plan_.fused_add[conv] = plan_.fused_add[i];
+      plan_.skipped[conv] = true;
+    }
+  }
+
+  void FuseClamps() {
+    plan_.fused_clamp.assign(graph_.nodes.size(), -1);
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const ir::Node& node = graph_.nodes[i];
+      if (!ReadOnce(node)) continue;
+      const int reader = readers_[node.output][0];
+      const auto* clamp = std::get_if<ir::Clamp>(&graph_.nodes[reader].op);
+      if (clamp == nullptr || !(plan_.fused_add[i].exists() || CanSwallow(node.op, *clamp))) {
+        continue;
+      }
+      plan_.fused_clamp[i] = reader;
+      plan_.skipped[reader] = true;
     }
   }
 
@@ -154,6 +202,11 @@ class Planner {
 
   // The smallest output scale for which the node's multipliers are representable. Only degenerate
   // layers meet it: those whose output range is smaller than a fraction of one step of their sum.
+  double SmallestScale(size_t index) const {
+    const FusedAdd& fused = plan_.fused_add[index];
+    return SmallestScale(graph_.nodes[fused.exists() ? fused.conv : index]);
+  }
+
   double SmallestScale(const ir::Node& node) const {
     const auto scale_of = [&](size_t input) {
       return double(plan_.params[node.inputs[input]].scale);
@@ -179,16 +232,20 @@ class Planner {
       return scale_of(0) * scale_of(1) / kLargestMultiplier;
     }
     if (std::holds_alternative<ir::AvgPool2d>(node.op)) return scale_of(0) / kLargestMultiplier;
+    const auto* clamp = std::get_if<ir::Clamp>(&node.op);
+    if (clamp != nullptr && !clamp->channel_high.empty()) {
+      return scale_of(0) / kLargestMultiplier;  // a multiplication by one
+    }
     return 0;
   }
 
   bool WidenDegenerateOutputs() {
     bool widened = false;
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
-      const ir::Node& node = graph_.nodes[i];
-      const ir::ValueId output =
-          plan_.fused_clamp[i] >= 0 ? graph_.nodes[plan_.fused_clamp[i]].output : node.output;
-      const double smallest = SmallestScale(node);
+      if (plan_.skipped[i]) continue;
+      const int last = plan_.fused_clamp[i] >= 0 ? plan_.fused_clamp[i] : static_cast<int>(i);
+      const ir::ValueId output = graph_.nodes[last].output;
+      const double smallest = SmallestScale(i);
       if (plan_.params[output].scale >= smallest) continue;
       quant::Range& range = shared_.RangeOf(output);
       range = Union(range, range.low < 0 && range.high <= 0 ? quant::Range{-256 * smallest, 0}
@@ -200,6 +257,7 @@ class Planner {
 
   const ir::Graph& graph_;
   const Options& options_;
+  const std::set<int>& keep_apart_;
   SharedRanges shared_;
   std::vector<std::vector<int>> readers_;  // nodes, by value
   Plan plan_;
@@ -208,8 +266,8 @@ class Planner {
 }  // namespace
 
 Result<Plan> MakePlan(const ir::Graph& graph, const std::vector<quant::Range>& ranges,
-                      const Options& options) {
-  return Planner(graph, ranges, options).Run();
+                      const Options& options, const std::set<int>& keep_apart) {
+  return Planner(graph, ranges, options, keep_apart).Run();
 }
 
 }  // namespace haq::lower

@@ -37,7 +37,9 @@ class ConvStep : public Step {
   size_t workspace_bytes() const override { return kernel_.workspace_bytes(shape_); }
   void Run(const Frame& frame) const override {
     for (int64_t i = 0; i < frame.batch; ++i) {
-      kernel_.run(shape_, requantize_, packed_.get(), operands_.Input(frame, i),
+      const kernels::Residual residual{has_residual_ ? operands_.Input(frame, i, 1) : nullptr,
+                                       residual_};
+      kernel_.run(shape_, requantize_, residual, packed_.get(), operands_.Input(frame, i),
                   operands_.Output(frame, i), frame.workspace);
     }
   }
@@ -45,8 +47,14 @@ class ConvStep : public Step {
  private:
   ConvStep(const Model& model, const Layer& layer, const artifact::Conv2d& op,
            const KernelTable& kernels)
-      : operands_(model, layer), requantize_(op.requantize) {
+      : operands_(model, layer),
+        requantize_(op.requantize),
+        has_residual_(layer.inputs.size() == 2) {
     const Tensor& in = model.tensors[layer.inputs[0]];
+    if (has_residual_) {
+      const int32_t zero_point = model.tensors[layer.inputs[1]].zero_point;
+      residual_ = {op.residual_multiplier, static_cast<uint8_t>(zero_point)};
+    }
     FillWindow(op, in, model.tensors[layer.output], shape_);
     shape_.groups = op.groups;
     shape_.input_zero = static_cast<uint8_t>(in.zero_point);
@@ -58,6 +66,8 @@ class ConvStep : public Step {
   kernels::ConvShape shape_;
   kernels::ConvKernel kernel_;
   fixedpoint::TensorRequantize requantize_;
+  bool has_residual_;
+  fixedpoint::ResidualRequantize residual_;
   AlignedBuffer packed_;
 };
 

@@ -23,6 +23,12 @@ const Seed kSeeds[] = {
     {"depthwise",
      {4, 4, 8},
      [](auto& b) { return b.Conv(b.input(), {.kernel = 3, .stride = 2, .groups = 8}); }},
+    {"residual",
+     {4, 4, 2},
+     [](auto& b) {
+       return b.Conv(b.input(),
+                     {.out_channels = 2, .kernel = 3, .padding = 1, .residual = b.input()});
+     }},
     {"grouped", {4, 4, 4}, [](auto& b) { return b.Conv(b.input(), {.groups = 2}); }},
     {"linear", {7}, [](auto& b) { return b.Linear(b.input(), 3); }},
     {"add", {2, 2, 3}, [](auto& b) { return b.Add(b.input(), b.GlobalAvgPool(b.input())); }},

@@ -54,31 +54,32 @@ int32_t ModelBuilder::AddLayer(artifact::Op op, std::vector<int32_t> inputs, int
   return output;
 }
 
-artifact::Blob<int8_t> ModelBuilder::Weights(
-    int64_t channels, int64_t depth, int32_t input, int32_t output, int32_t q_min,
-    fixedpoint::TensorRequantize& requantize,
-    artifact::Blob<fixedpoint::ChannelRequantize>& out_channels) {
+ModelBuilder::Sums ModelBuilder::Weights(int64_t channels, int64_t depth, int32_t input,
+                                         int32_t output, int32_t residual) {
   std::vector<int8_t> weight(channels * depth);
-  std::vector<double> scales(channels), constants(channels);
-  std::vector<int64_t> low(channels), high(channels);
+  std::vector<fixedpoint::SumChannel> sums(channels);
   // A sum of `depth` random products spreads as the root of depth: two thirds of 256 steps.
   const double spread = 73.0 * 50.0 * std::sqrt(static_cast<double>(depth));
   for (int64_t c = 0; c < channels; ++c) {
     int64_t sum = 0;
+    fixedpoint::SumChannel& out = sums[c];
     for (int64_t i = c * depth; i < (c + 1) * depth; ++i) {
       weight[i] = static_cast<int8_t>(Random(-127, 127));
       sum += weight[i];
-      (weight[i] < 0 ? low[c] : high[c]) += 255 * weight[i];
+      (weight[i] < 0 ? out.acc_min : out.acc_max) += 255 * weight[i];
     }
-    scales[c] = 60.0 / spread * (0.5 + Random(0, 100) / 100.0);
-    constants[c] = -static_cast<double>(tensor(input).zero_point) * static_cast<double>(sum) +
-                   Random(-20, 60) / scales[c];
+    out.scale = 60.0 / spread * (0.5 + Random(0, 100) / 100.0);
+    out.constant = -static_cast<double>(tensor(input).zero_point) * static_cast<double>(sum) +
+                   Random(-20, 60) / out.scale;
+    if (Random(1, 4) == 1) out.q_max = Random(200, 255);
   }
-  auto layer = ValueOrDie(fixedpoint::ChooseRequantize(scales, constants, low, high,
-                                                       tensor(output).zero_point, q_min, 255));
-  requantize = layer.tensor;
-  out_channels = model_.Own(std::move(layer.channels));
-  return model_.Own(std::move(weight));
+  fixedpoint::SumOutput target{tensor(output).zero_point, 0, {}};
+  if (residual >= 0) target.residual = {0.6, tensor(residual).zero_point};
+  Sums result;
+  result.requantize = ValueOrDie(fixedpoint::ChooseRequantize(sums, target));
+  result.channels = model_.Own(result.requantize.channels);
+  result.weight = model_.Own(std::move(weight));
+  return result;
 }
 
 int32_t ModelBuilder::Conv(int32_t input, const ConvOptions& o) {
@@ -94,16 +95,24 @@ int32_t ModelBuilder::Conv(int32_t input, const ConvOptions& o) {
   conv.dilation_h = conv.dilation_w = o.dilation;
   conv.groups = o.groups;
   conv.padding = {o.padding, o.padding, o.padding, o.padding};
-  conv.weight = Weights(o.out_channels, int64_t{o.kernel} * o.kernel * in[2] / o.groups, input,
-                        output, 0, conv.requantize, conv.channels);
-  return AddLayer(conv, {input}, output);
+  Sums sums = Weights(o.out_channels, int64_t{o.kernel} * o.kernel * in[2] / o.groups, input,
+                      output, o.residual);
+  conv.weight = sums.weight;
+  conv.channels = sums.channels;
+  conv.requantize = sums.requantize.tensor;
+  conv.residual_multiplier = sums.requantize.residual.multiplier;
+  std::vector<int32_t> inputs = {input};
+  if (o.residual >= 0) inputs.push_back(o.residual);
+  return AddLayer(conv, std::move(inputs), output);
 }
 
 int32_t ModelBuilder::Linear(int32_t input, int32_t outputs) {
   const int32_t output = AddTensor({outputs}, 0.05f, Random(90, 160));
   artifact::Linear linear;
-  linear.weight = Weights(outputs, tensor(input).ElementCount(), input, output, 0,
-                          linear.requantize, linear.channels);
+  Sums sums = Weights(outputs, tensor(input).ElementCount(), input, output, -1);
+  linear.weight = sums.weight;
+  linear.channels = sums.channels;
+  linear.requantize = sums.requantize.tensor;
   return AddLayer(linear, {input}, output);
 }
 
@@ -117,8 +126,8 @@ int32_t ModelBuilder::Add(int32_t a, int32_t b) {
 
 int32_t ModelBuilder::Mul(int32_t a, int32_t b) {
   const int32_t output = AddTensor(tensor(a).shape, 0.04f, 40);
-  const auto layer = ValueOrDie(fixedpoint::ChooseRequantize({0.005}, {0}, {-65025}, {65025},
-                                                             tensor(output).zero_point, 0, 255));
+  const auto layer = ValueOrDie(fixedpoint::ChooseRequantize(
+      {{0.005, 0, -65025, 65025}}, {.zero_point = tensor(output).zero_point}));
   return AddLayer(artifact::Mul{layer.tensor, layer.channels[0]}, {a, b}, output);
 }
 
@@ -179,14 +188,13 @@ int32_t ModelBuilder::AvgPool(int32_t input, int32_t kernel, int32_t stride, int
   const int32_t output = AddTensor(
       {static_cast<int32_t>(begin[0].size()), static_cast<int32_t>(begin[1].size()), in[2]},
       tensor(input).scale, tensor(input).zero_point);
-  std::vector<double> scales;
-  for (const int32_t count : counts) scales.push_back(1.0 / count);
   const int64_t zero = tensor(input).zero_point, largest = int64_t{kernel} * kernel;
-  auto layer = ValueOrDie(
-      fixedpoint::ChooseRequantize(scales, std::vector<double>(scales.size(), 0.0),
-                                   std::vector<int64_t>(scales.size(), -zero * largest),
-                                   std::vector<int64_t>(scales.size(), (255 - zero) * largest),
-                                   tensor(output).zero_point, 0, 255));
+  std::vector<fixedpoint::SumChannel> sums;
+  for (const int32_t count : counts) {
+    sums.push_back({1.0 / count, 0, -zero * largest, (255 - zero) * largest});
+  }
+  auto layer =
+      ValueOrDie(fixedpoint::ChooseRequantize(sums, {.zero_point = tensor(output).zero_point}));
   artifact::AvgPool2d pool;
   pool.row_begin = model_.Own(std::move(begin[0]));
   pool.row_end = model_.Own(std::move(end[0]));

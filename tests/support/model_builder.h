@@ -12,7 +12,8 @@ namespace haq::test {
 
 struct ConvOptions {
   int32_t out_channels = 8, kernel = 1, stride = 1, padding = 0, dilation = 1, groups = 1;
-  bool relu = true;  // clamps at the zero point, which becomes 0
+  bool relu = true;       // clamps at the zero point, which becomes 0
+  int32_t residual = -1;  // a tensor that it adds, if any
 };
 
 // Every method adds one layer (or a tensor) and returns the index of its output tensor. Parameters
@@ -51,9 +52,12 @@ class ModelBuilder {
   int32_t AddLike(int32_t input, std::vector<int32_t> shape);
   int32_t AddLayer(artifact::Op op, std::vector<int32_t> inputs, int32_t output);
   // Weights of `channels` dot products of `depth`, with their requantization for that output.
-  artifact::Blob<int8_t> Weights(int64_t channels, int64_t depth, int32_t input, int32_t output,
-                                 int32_t q_min, fixedpoint::TensorRequantize& requantize,
-                                 artifact::Blob<fixedpoint::ChannelRequantize>& out_channels);
+  struct Sums {
+    artifact::Blob<int8_t> weight;
+    fixedpoint::LayerRequantize requantize;
+    artifact::Blob<fixedpoint::ChannelRequantize> channels;
+  };
+  Sums Weights(int64_t channels, int64_t depth, int32_t input, int32_t output, int32_t residual);
   int Random(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
 
   artifact::Model model_;

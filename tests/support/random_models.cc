@@ -5,7 +5,7 @@
 namespace haq::test {
 namespace {
 
-// Expand, depthwise, project; a residual sum where the shapes agree.
+// Expand, depthwise, project; with a residual where the shapes agree.
 int32_t InvertedResidual(ModelBuilder& b, int32_t input, int32_t expand, int32_t out_channels,
                          int32_t stride) {
   const int32_t in_channels = b.tensor(input).shape[2], hidden = in_channels * expand;
@@ -13,8 +13,9 @@ int32_t InvertedResidual(ModelBuilder& b, int32_t input, int32_t expand, int32_t
   if (expand != 1) x = b.Conv(x, {.out_channels = hidden});
   x = b.Conv(
       x, {.out_channels = hidden, .kernel = 3, .stride = stride, .padding = 1, .groups = hidden});
-  x = b.Conv(x, {.out_channels = out_channels, .relu = false});
-  return stride == 1 && in_channels == out_channels ? b.Add(x, input) : x;
+  const bool residual = stride == 1 && in_channels == out_channels;
+  return b.Conv(x,
+                {.out_channels = out_channels, .relu = false, .residual = residual ? input : -1});
 }
 
 }  // namespace
@@ -47,6 +48,7 @@ artifact::Model EveryOperator(uint64_t seed) {
       {.out_channels = 12, .kernel = 3, .padding = 2, .dilation = 2, .groups = 12, .relu = false});
   const int32_t right = b.Conv(x, {.out_channels = 12, .kernel = 1, .groups = 3});
   x = b.Add(left, b.Table(right));
+  x = b.Conv(x, {.out_channels = 12, .relu = false, .residual = left});
   const int32_t pooled = b.MaxPool(x, 3, 2, 1);          // 5, 5, 12
   const int32_t averaged = b.AvgPool(x, 3, 2, 1, true);  // 5, 5, 12
   x = b.Concat({pooled, averaged}, 2);                   // 5, 5, 24

@@ -23,6 +23,7 @@ struct alignas(64) ChannelBlock {
   int32_t offset[kLanes];  // 2^(31 - shift), 0 for shift < 1
   int32_t left[kLanes];    // 2^-shift for shift < 1, 0 otherwise: the two forms add up
   int16_t multiplier[kLanes];
+  int16_t q_max[kLanes];
   bool all_right;  // every shift is at least 1
 };
 
@@ -34,6 +35,7 @@ inline ChannelBlock MakeChannelBlock(const ChannelRequantize* channels, int64_t 
     const ChannelRequantize r = i < count ? channels[i] : ChannelRequantize{0, 1 << 14, 1};
     block.bias[i] = r.bias;
     block.multiplier[i] = r.multiplier;
+    block.q_max[i] = r.q_max;
     if (r.shift >= 1) {
       block.high[i] = uint32_t{1} << (32 - r.shift);
       block.offset[i] = int32_t{1} << (31 - r.shift);
@@ -45,23 +47,40 @@ inline ChannelBlock MakeChannelBlock(const ChannelRequantize* channels, int64_t 
   return block;
 }
 
-// Steps 3 to 5 of docs/integer_arithmetic.md on sixteen values.
-inline void RequantizeShifted(const int16_t* __restrict v, const int16_t* __restrict multiplier,
-                              const TensorRequantize& tensor, uint8_t* __restrict out) {
-  const int32_t bits = tensor.fraction_bits, half = 1 << (bits - 1), offset = tensor.output_offset;
-  const int32_t low = tensor.q_min, high = tensor.q_max;
+// Steps (7) to (9) of docs/integer_arithmetic.md on sixteen values: t, and its last rounding.
+inline void ScaleLanes(const int16_t* __restrict v, const int16_t* __restrict multiplier,
+                       int16_t* __restrict t) {
   for (int32_t i = 0; i < kLanes; ++i) {
-    const int32_t t = (v[i] * multiplier[i] + (1 << 14)) >> 15;
-    int32_t q = ((t + half) >> bits) + offset;
+    t[i] = static_cast<int16_t>((v[i] * multiplier[i] + (1 << 14)) >> 15);
+  }
+}
+inline void RoundLanes(const int16_t* __restrict t, const int16_t* __restrict q_max,
+                       const TensorRequantize& tensor, uint8_t* __restrict out) {
+  const int32_t bits = tensor.fraction_bits, half = 1 << (bits - 1), offset = tensor.output_offset;
+  const int32_t low = tensor.q_min;
+  for (int32_t i = 0; i < kLanes; ++i) {
+    int32_t q = ((t[i] + half) >> bits) + offset;
     q = q < low ? low : q;
-    q = q > high ? high : q;
+    q = q > q_max[i] ? q_max[i] : q;
     out[i] = static_cast<uint8_t>(q);
   }
 }
 
-// Sixteen accumulators, biases included, to sixteen levels.
-inline void RequantizeBlock(const int32_t* __restrict acc, const ChannelBlock& block,
-                            const TensorRequantize& tensor, uint8_t* __restrict out) {
+// Adds sixteen levels of the residual to t.
+inline void AddResidualLanes(const uint8_t* __restrict levels, const ResidualRequantize& residual,
+                             int16_t* __restrict t) {
+  const int32_t zero = residual.zero_point, multiplier = residual.multiplier;
+  for (int32_t i = 0; i < kLanes; ++i) {
+    int32_t sum = t[i] + ((((levels[i] - zero) * (1 << 7)) * multiplier + (1 << 14)) >> 15);
+    sum = sum < -32768 ? -32768 : sum;
+    sum = sum > 32767 ? 32767 : sum;
+    t[i] = static_cast<int16_t>(sum);
+  }
+}
+
+// Sixteen accumulators, biases included, to v of step (6).
+inline void ShiftLanes(const int32_t* __restrict acc, const ChannelBlock& block,
+                       int16_t* __restrict v) {
   int32_t x[kLanes];
   for (int32_t i = 0; i < kLanes; ++i) {
     const uint32_t u = static_cast<uint32_t>(acc[i]) + 0x80000000u;
@@ -74,22 +93,45 @@ inline void RequantizeBlock(const int32_t* __restrict acc, const ChannelBlock& b
       x[i] += y * block.left[i];  // at most 2^30
     }
   }
-  int16_t v[kLanes];
   for (int32_t i = 0; i < kLanes; ++i) {
     int32_t y = x[i] < -32768 ? -32768 : x[i];
     y = y > 32767 ? 32767 : y;
     v[i] = static_cast<int16_t>(y);
   }
-  RequantizeShifted(v, block.multiplier, tensor, out);
 }
 
-// The same for the first `count` lanes.
+// Sixteen accumulators, biases included, to sixteen levels; with the residual's sixteen levels, or
+// nullptr.
+inline void RequantizeBlock(const int32_t* __restrict acc, const ChannelBlock& block,
+                            const TensorRequantize& tensor, const uint8_t* residual,
+                            const ResidualRequantize& scale, uint8_t* __restrict out) {
+  int16_t v[kLanes], t[kLanes];
+  ShiftLanes(acc, block, v);
+  ScaleLanes(v, block.multiplier, t);
+  if (residual != nullptr) AddResidualLanes(residual, scale, t);
+  RoundLanes(t, block.q_max, tensor, out);
+}
+
+// The same for the first `count` lanes. `residual.levels` points at the first one's.
 inline void RequantizeLanes(const int32_t* acc, int64_t count, const ChannelBlock& block,
-                            const TensorRequantize& tensor, uint8_t* out) {
-  if (count >= kLanes) return RequantizeBlock(acc, block, tensor, out);
-  uint8_t levels[kLanes];
-  RequantizeBlock(acc, block, tensor, levels);
+                            const TensorRequantize& tensor, const Residual& residual,
+                            uint8_t* out) {
+  if (count >= kLanes) {
+    return RequantizeBlock(acc, block, tensor, residual.levels, residual.requantize, out);
+  }
+  uint8_t levels[kLanes], padded[kLanes] = {};
+  const uint8_t* second = nullptr;
+  if (residual.levels != nullptr) {
+    std::memcpy(padded, residual.levels, static_cast<size_t>(count));
+    second = padded;
+  }
+  RequantizeBlock(acc, block, tensor, second, residual.requantize, levels);
   std::memcpy(out, levels, static_cast<size_t>(count));
+}
+
+// The residual of the output that starts `offset` elements further.
+inline Residual At(const Residual& residual, int64_t offset) {
+  return {residual.levels == nullptr ? nullptr : residual.levels + offset, residual.requantize};
 }
 
 inline void Widen(const uint8_t* __restrict from, int64_t count, int16_t* __restrict to) {

@@ -77,7 +77,7 @@ void DotTwoByFour(const int16_t* __restrict a, int64_t depth, const int16_t* __r
 // Sixteen channels of `pixels` gathered rows; `acc` has room for one row more than that.
 void RunBlock(const Plan& plan, const ChannelBlock& block, const int16_t* weight, int64_t channels,
               const int16_t* strip, int64_t pixels, const TensorRequantize& requantize,
-              int32_t* acc, uint8_t* out, int64_t out_stride) {
+              const Residual& residual, int32_t* acc, uint8_t* out, int64_t out_stride) {
   const int64_t even = pixels + pixels % 2;
   for (int64_t p = 0; p < even; ++p) std::memcpy(acc + p * kLanes, block.bias, sizeof(block.bias));
   for (int64_t row = 0; row < channels; row += kRowTile) {
@@ -87,7 +87,8 @@ void RunBlock(const Plan& plan, const ChannelBlock& block, const int16_t* weight
     }
   }
   for (int64_t p = 0; p < pixels; ++p) {
-    RequantizeLanes(acc + p * kLanes, channels, block, requantize, out + p * out_stride);
+    const int64_t at = p * out_stride;
+    RequantizeLanes(acc + p * kLanes, channels, block, requantize, At(residual, at), out + at);
   }
 }
 
@@ -122,8 +123,8 @@ size_t ConvWorkspaceBytes(const ConvShape& s) {
   return plan.StripBytes() + sizeof(int32_t) * kLanes * plan.strip;
 }
 
-void ConvRun(const ConvShape& s, const TensorRequantize& requantize, const void* packed,
-             const uint8_t* in, uint8_t* out, void* workspace) {
+void ConvRun(const ConvShape& s, const TensorRequantize& requantize, const Residual& residual,
+             const void* packed, const uint8_t* in, uint8_t* out, void* workspace) {
   const Plan plan(s);
   const auto* blocks = static_cast<const ChannelBlock*>(packed);
   const auto* weights =
@@ -142,10 +143,10 @@ void ConvRun(const ConvShape& s, const TensorRequantize& requantize, const void*
       }
       const int16_t* group_weights = weights + group * plan.rows * plan.padded_depth;
       for (int64_t i = 0; i < plan.blocks; ++i) {
-        const int64_t o = i * kLanes;
+        const int64_t o = i * kLanes, to = first * s.out_c + group * plan.outputs + o;
         RunBlock(plan, blocks[group * plan.blocks + i], group_weights + o * plan.padded_depth,
-                 std::min<int64_t>(kLanes, plan.outputs - o), strip, count, requantize, acc,
-                 out + first * s.out_c + group * plan.outputs + o, s.out_c);
+                 std::min<int64_t>(kLanes, plan.outputs - o), strip, count, requantize,
+                 At(residual, to), acc, out + to, s.out_c);
       }
     }
   }

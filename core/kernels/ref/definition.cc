@@ -5,6 +5,7 @@
 namespace haq::kernels::definition {
 
 using fixedpoint::Requantize;
+using fixedpoint::RequantizeWithResidual;
 
 namespace {
 
@@ -35,15 +36,15 @@ int32_t ConvSum(const ConvShape& s, const int8_t* weight, const uint8_t* in, int
 }  // namespace
 
 void Conv2d(const ConvShape& s, const int8_t* weight, const ChannelRequantize* channels,
-            const TensorRequantize& requantize, const uint8_t* in, uint8_t* out) {
-  for (int64_t y = 0; y < s.out_h; ++y) {
-    for (int64_t x = 0; x < s.out_w; ++x) {
-      for (int64_t o = 0; o < s.out_c; ++o) {
-        const ChannelRequantize& r = channels[o];
-        const int32_t acc = r.bias + ConvSum(s, weight, in, y, x, o);
-        out[(y * s.out_w + x) * s.out_c + o] = Requantize(acc, r.multiplier, r.shift, requantize);
-      }
-    }
+            const TensorRequantize& requantize, const Residual& residual, const uint8_t* in,
+            uint8_t* out) {
+  for (int64_t i = 0; i < int64_t{s.out_h} * s.out_w * s.out_c; ++i) {
+    const int64_t o = i % s.out_c, x = i / s.out_c % s.out_w, y = i / s.out_c / s.out_w;
+    const int32_t acc = channels[o].bias + ConvSum(s, weight, in, y, x, o);
+    out[i] = residual.levels == nullptr
+                 ? Requantize(acc, channels[o], requantize)
+                 : RequantizeWithResidual(acc, residual.levels[i], channels[o], requantize,
+                                          residual.requantize);
   }
 }
 
@@ -55,8 +56,7 @@ void Linear(const LinearShape& s, const int8_t* weight, const ChannelRequantize*
       for (int64_t i = 0; i < s.inputs; ++i) {
         acc += int32_t{weight[o * s.inputs + i]} * in[row * s.inputs + i];
       }
-      out[row * s.outputs + o] =
-          Requantize(acc, channels[o].multiplier, channels[o].shift, requantize);
+      out[row * s.outputs + o] = Requantize(acc, channels[o], requantize);
     }
   }
 }
@@ -77,7 +77,7 @@ void Mul(const PairShape& s, uint8_t zero_a, uint8_t zero_b, const TensorRequant
     for (int64_t i = 0; i < s.columns; ++i) {
       const int64_t at = row * s.columns + i;
       const int32_t product = (int32_t{a[at]} - zero_a) * (b[row * s.b_row_stride + i] - zero_b);
-      out[at] = Requantize(channel.bias + product, channel.multiplier, channel.shift, requantize);
+      out[at] = Requantize(channel.bias + product, channel, requantize);
     }
   }
 }
@@ -116,7 +116,7 @@ void AvgPool(const AvgPoolShape& s, const TensorRequantize& requantize, const ui
     int32_t kind = 0;
     while (s.counts != nullptr && s.counts[kind] != count) ++kind;
     const ChannelRequantize& r = s.by_count[kind];
-    out[i] = Requantize(r.bias + sum, r.multiplier, r.shift, requantize);
+    out[i] = Requantize(r.bias + sum, r, requantize);
   }
 }
 

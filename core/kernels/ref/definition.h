@@ -7,7 +7,8 @@
 namespace haq::kernels::definition {
 
 void Conv2d(const ConvShape& shape, const int8_t* weight, const ChannelRequantize* channels,
-            const TensorRequantize& requantize, const uint8_t* in, uint8_t* out);
+            const TensorRequantize& requantize, const Residual& residual, const uint8_t* in,
+            uint8_t* out);
 void Linear(const LinearShape& shape, const int8_t* weight, const ChannelRequantize* channels,
             const TensorRequantize& requantize, int64_t rows, const uint8_t* in, uint8_t* out);
 void Add(const PairShape& shape, const AddRequantize& requantize, const uint8_t* a,

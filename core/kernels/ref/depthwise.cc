@@ -88,8 +88,8 @@ size_t DepthwiseWorkspaceBytes(const ConvShape& s) {
   return plan.SumsBytes() + plan.PaddingBytes() + sizeof(const uint8_t*) * plan.taps;
 }
 
-void DepthwiseRun(const ConvShape& s, const TensorRequantize& requantize, const void* packed,
-                  const uint8_t* in, uint8_t* out, void* workspace) {
+void DepthwiseRun(const ConvShape& s, const TensorRequantize& requantize, const Residual& residual,
+                  const void* packed, const uint8_t* in, uint8_t* out, void* workspace) {
   const Plan plan(s);
   const auto* blocks = static_cast<const ChannelBlock*>(packed);
   const auto* weights =
@@ -100,15 +100,17 @@ void DepthwiseRun(const ConvShape& s, const TensorRequantize& requantize, const 
   auto* taps = reinterpret_cast<const uint8_t**>(padding + plan.PaddingBytes());
   std::fill(padding, padding + plan.channels, s.input_zero);
   for (int64_t oy = 0; oy < s.out_h; ++oy) {
-    for (int64_t ox = 0; ox < s.out_w; ++ox, out += plan.channels) {
+    for (int64_t ox = 0; ox < s.out_w; ++ox) {
+      const int64_t first = (oy * s.out_w + ox) * plan.channels;
       FindTaps(s, in, padding, oy, ox, taps);
       for (int64_t i = 0; i < plan.blocks; ++i) {
         std::memcpy(acc + i * kLanes, blocks[i].bias, sizeof(blocks[i].bias));
       }
       AddTaps(plan, taps, weights, acc);
       for (int64_t i = 0; i < plan.blocks; ++i) {
-        RequantizeLanes(acc + i * kLanes, plan.channels - i * kLanes, blocks[i], requantize,
-                        out + i * kLanes);
+        const int64_t c = i * kLanes;
+        RequantizeLanes(acc + c, plan.channels - c, blocks[i], requantize, At(residual, first + c),
+                        out + first + c);
       }
     }
   }

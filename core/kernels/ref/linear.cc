@@ -62,7 +62,7 @@ void LinearRun(const LinearShape& s, const TensorRequantize& requantize, const v
         int32_t acc[kLanes];
         std::memcpy(acc, blocks[i].bias, sizeof(acc));
         DotRows(x + row * depth, weight + o * depth, depth, count, acc);
-        RequantizeLanes(acc, count, blocks[i], requantize, out + (first + row) * s.outputs + o);
+        RequantizeLanes(acc, count, blocks[i], requantize, {}, out + (first + row) * s.outputs + o);
       }
     }
   }

@@ -10,15 +10,16 @@ size_t ConvPackedBytes(const ConvShape& shape);
 void ConvPack(const ConvShape& shape, const int8_t* weight, const ChannelRequantize* channels,
               void* packed);
 size_t ConvWorkspaceBytes(const ConvShape& shape);
-void ConvRun(const ConvShape& shape, const TensorRequantize& requantize, const void* packed,
-             const uint8_t* in, uint8_t* out, void* workspace);
+void ConvRun(const ConvShape& shape, const TensorRequantize& requantize, const Residual& residual,
+             const void* packed, const uint8_t* in, uint8_t* out, void* workspace);
 
 size_t DepthwisePackedBytes(const ConvShape& shape);
 void DepthwisePack(const ConvShape& shape, const int8_t* weight, const ChannelRequantize* channels,
                    void* packed);
 size_t DepthwiseWorkspaceBytes(const ConvShape& shape);
-void DepthwiseRun(const ConvShape& shape, const TensorRequantize& requantize, const void* packed,
-                  const uint8_t* in, uint8_t* out, void* workspace);
+void DepthwiseRun(const ConvShape& shape, const TensorRequantize& requantize,
+                  const Residual& residual, const void* packed, const uint8_t* in, uint8_t* out,
+                  void* workspace);
 
 size_t LinearPackedBytes(const LinearShape& shape);
 void LinearPack(const LinearShape& shape, const ChannelRequantize* channels, void* packed);

@@ -12,10 +12,11 @@ class UniformRequantize {
   UniformRequantize(const ChannelRequantize& channel, const TensorRequantize& tensor)
       : tensor_(tensor), shift_(channel.shift) {
     std::fill(multiplier_, multiplier_ + kLanes, channel.multiplier);
+    std::fill(q_max_, q_max_ + kLanes, int16_t{channel.q_max});
   }
 
   void Lanes(const int32_t* __restrict acc, uint8_t* __restrict out) const {
-    int16_t v[kLanes];
+    int16_t v[kLanes], t[kLanes];
     if (shift_ >= 0) {
       for (int32_t i = 0; i < kLanes; ++i) v[i] = Saturate(acc[i] >> shift_);
     } else {
@@ -24,7 +25,8 @@ class UniformRequantize {
         v[i] = Saturate(x * (1 << -shift_));
       }
     }
-    RequantizeShifted(v, multiplier_, tensor_, out);
+    ScaleLanes(v, multiplier_, t);
+    RoundLanes(t, q_max_, tensor_, out);
   }
 
   // The first `count` of 16 lanes.
@@ -46,7 +48,7 @@ class UniformRequantize {
 
   TensorRequantize tensor_;
   int32_t shift_;
-  int16_t multiplier_[kLanes];
+  int16_t multiplier_[kLanes], q_max_[kLanes];
 };
 
 }  // namespace haq::kernels::ref

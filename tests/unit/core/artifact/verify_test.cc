@@ -69,7 +69,7 @@ TEST(Verify, OrderOfExecutionIsSound) {
   ExpectRefused([](Model& m) { m.layers[1].output = m.layers[0].output; }, "produced twice");
   ExpectRefused([](Model& m) { m.layers[0].output = m.input; }, "produced twice");
   ExpectRefused([](Model& m) { m.tensors.push_back(m.tensors[0]); }, "never produced");
-  ExpectRefused([](Model& m) { m.layers[1].inputs.push_back(0); }, "2 inputs, 1 needed");
+  ExpectRefused([](Model& m) { m.layers[0].inputs.push_back(0); }, "2 inputs, 1 needed");
   ExpectRefused([](Model& m) { m.layers[1].inputs.clear(); }, "0 inputs, 1 needed");
   ExpectRefused([](Model& m) { m.input_shape = {9, 8, 3}; }, "input_shape");
 }
@@ -92,8 +92,27 @@ TEST(Verify, ConvolutionIsSound) {
   ExpectRefused(conv([](Conv2d& c, Model&) { c.requantize.fraction_bits = 8; }), "fraction_bits 8");
   ExpectRefused(conv([](Conv2d& c, Model&) { c.requantize.output_offset = 256; }),
                 "output_offset 256");
-  ExpectRefused(conv([](Conv2d& c, Model&) { c.requantize.q_min = 9, c.requantize.q_max = 8; }),
-                "clamp [9, 8]");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.requantize.fraction_bits = 5; }), "fraction_bits 5");
+  ExpectRefused(conv([](Conv2d& c, Model&) { c.residual_multiplier = 1; }),
+                "residual_multiplier 1 without a residual");
+}
+
+TEST(Verify, ResidualsAreSound) {
+  const auto layer = [](Model& m) -> Layer& {
+    for (Layer& candidate : m.layers) {
+      if (std::holds_alternative<Conv2d>(candidate.op) && candidate.inputs.size() == 2) {
+        return candidate;
+      }
+    }
+    std::abort();
+  };
+  const auto conv = [=](Model& m) -> Conv2d& { return std::get<Conv2d>(layer(m).op); };
+  ExpectRefused([=](Model& m) { conv(m).residual_multiplier = -1; }, "residual_multiplier -1");
+  ExpectRefused([=](Model& m) { conv(m).requantize.fraction_bits = 3; }, "outside [4, 7]");
+  ExpectRefused([=](Model& m) { layer(m).inputs[1] = m.input; },
+                "the residual must have the output's shape");
+  ExpectRefused([=](Model& m) { layer(m).inputs.push_back(m.input); }, "3 inputs");
+  ExpectRefused([=](Model& m) { layer(m).inputs[1] = m.output; }, "read before it is produced");
 }
 
 TEST(Verify, ChannelParametersAndWeightsAreInRange) {
@@ -109,6 +128,12 @@ TEST(Verify, ChannelParametersAndWeightsAreInRange) {
   ExpectRefused(channel([](auto& r) { r.multiplier = -30000; }), "multiplier -30000");
   ExpectRefused(channel([](auto& r) { r.shift = 32; }), "shift 32");
   ExpectRefused(channel([](auto& r) { r.shift = -16; }), "shift -16");
+  ExpectRefused(
+      [=](Model& m) {
+        OpOf<Conv2d>(m).requantize.q_min = 9;
+        channel([](auto& r) { r.q_max = 8; })(m);
+      },
+      "clamp [9, 8]");
   // The certificate does not cover this bias.
   ExpectRefused(channel([](auto& r) { r.bias = 2000000000; }), "certificate");
   ExpectRefused(

@@ -23,7 +23,7 @@ struct Case {
   int zero_point, q_min = 0, q_max = 255;
 
   Result<LayerRequantize> Choose() const {
-    return ChooseRequantize({scale}, {constant}, {acc_min}, {acc_max}, zero_point, q_min, q_max);
+    return ChooseRequantize({{scale, constant, acc_min, acc_max, q_max}}, {zero_point, q_min, {}});
   }
   // What real arithmetic gives, before rounding.
   long double Exact(int64_t acc) const {
@@ -38,7 +38,7 @@ uint8_t Apply(const LayerRequantize& layer, int64_t acc) {
   const int64_t sum = acc + r.bias;
   EXPECT_GE(sum, kInt32Min);
   EXPECT_LE(sum, kInt32Max);
-  return Requantize(static_cast<int32_t>(sum), r.multiplier, r.shift, layer.tensor);
+  return Requantize(static_cast<int32_t>(sum), r, layer.tensor);
 }
 
 class Random {
@@ -148,14 +148,15 @@ TEST(ChooseRequantize, TinyScalesAreRightOrRefused) {
 
 TEST(ChooseRequantize, DeadChannelsOfAReluLayerStayCentred) {
   // Two live channels and one whose weights are nearly zero: the constant alone decides.
-  const auto layer =
-      ChooseRequantize({0.001, 0x1p-38, 0.002}, {100, 37.2 * 0x1p38, 0},
-                       {-1000000, -10000, -1000000}, {1000000, 10000, 1000000}, 0, 0, 255);
+  const auto layer = ChooseRequantize({{0.001, 100, -1000000, 1000000},
+                                       {0x1p-38, 37.2 * 0x1p38, -10000, 10000},
+                                       {0.002, 0, -1000000, 1000000}},
+                                      {});
   ASSERT_TRUE(layer.ok()) << layer.status().ToString();
   EXPECT_EQ(layer->tensor.fraction_bits, 7);
   const ChannelRequantize& dead = layer->channels[1];
   for (const int acc : {-10000, -1, 0, 1, 10000}) {
-    EXPECT_EQ(Requantize(acc + dead.bias, dead.multiplier, dead.shift, layer->tensor), 37);
+    EXPECT_EQ(Requantize(acc + dead.bias, dead, layer->tensor), 37);
   }
 }
 
@@ -172,13 +173,11 @@ TEST(ChooseRequantize, SaturatedChannelsSaturate) {
 
 TEST(ChooseRequantize, OneLargeScaleMakesTheTensorDirect) {
   const auto layer =
-      ChooseRequantize({0.001, 0.01}, {0, 0}, {-1000, -1000}, {1000, 1000}, 77, 0, 255);
+      ChooseRequantize({{0.001, 0, -1000, 1000}, {0.01, 0, -1000, 1000}}, {.zero_point = 77});
   ASSERT_TRUE(layer.ok());
   EXPECT_EQ(layer->tensor.fraction_bits, 6);
   EXPECT_EQ(layer->tensor.output_offset, 77);
-  EXPECT_EQ(Requantize(layer->channels[0].bias, layer->channels[0].multiplier,
-                       layer->channels[0].shift, layer->tensor),
-            77);
+  EXPECT_EQ(Requantize(layer->channels[0].bias, layer->channels[0], layer->tensor), 77);
 }
 
 TEST(ChooseRequantize, ParametersAreInRangeAtTheEnds) {
@@ -205,10 +204,11 @@ TEST(Requantize, IsMonotonicOverAllOfInt32) {
     tensor.fraction_bits = random.Integer(0, 1) == 0 ? 6 : 7;
     tensor.output_offset =
         tensor.fraction_bits == 7 ? 128 : static_cast<int16_t>(random.Integer(0, 255));
-    const auto multiplier = static_cast<int16_t>(i % 3 == 0   ? 1 << 14
-                                                 : i % 3 == 1 ? 32767
-                                                              : random.Integer(1 << 14, 32767));
-    const int shift = static_cast<int>(random.Integer(-15, 31));
+    ChannelRequantize channel;
+    channel.multiplier = static_cast<int16_t>(i % 3 == 0   ? 1 << 14
+                                              : i % 3 == 1 ? 32767
+                                                           : random.Integer(1 << 14, 32767));
+    channel.shift = static_cast<int8_t>(random.Integer(-15, 31));
     std::vector<int32_t> accs = {static_cast<int32_t>(kInt32Min),
                                  static_cast<int32_t>(kInt32Max),
                                  -1,
@@ -225,23 +225,26 @@ TEST(Requantize, IsMonotonicOverAllOfInt32) {
     std::sort(accs.begin(), accs.end());
     uint8_t last = 0;
     for (const int32_t acc : accs) {
-      const uint8_t q = Requantize(acc, multiplier, shift, tensor);
-      ASSERT_GE(q, last) << "acc " << acc << " multiplier " << multiplier << " shift " << shift;
+      const uint8_t q = Requantize(acc, channel, tensor);
+      ASSERT_GE(q, last) << "acc " << acc << " multiplier " << channel.multiplier << " shift "
+                         << int{channel.shift};
       last = q;
     }
     // Both ends of the range are reached where the accumulator is wide enough for them.
-    if (shift <= 16) {
-      EXPECT_EQ(Requantize(accs.front(), multiplier, shift, tensor), 0);
-      EXPECT_EQ(Requantize(accs.back(), multiplier, shift, tensor), 255);
+    if (channel.shift <= 16) {
+      EXPECT_EQ(Requantize(accs.front(), channel, tensor), 0);
+      EXPECT_EQ(Requantize(accs.back(), channel, tensor), 255);
     }
   }
 }
 
 TEST(Requantize, ClampsToTheFusedRange) {
-  const TensorRequantize relu6{7, 128, 20, 200};
-  EXPECT_EQ(Requantize(-1000000, 1 << 14, 0, relu6), 20);
-  EXPECT_EQ(Requantize(1000000, 1 << 14, 0, relu6), 200);
-  EXPECT_EQ(Requantize(0, 1 << 14, 0, relu6), 128);
+  const TensorRequantize relu6{7, 128, 20};
+  const ChannelRequantize low{0, 1 << 14, 0, 200}, high{0, 1 << 14, 0, 230};
+  EXPECT_EQ(Requantize(-1000000, low, relu6), 20);
+  EXPECT_EQ(Requantize(1000000, low, relu6), 200);
+  EXPECT_EQ(Requantize(1000000, high, relu6), 230);
+  EXPECT_EQ(Requantize(0, low, relu6), 128);
 }
 
 // The form that most systems use: a 31-bit multiplier, a doubling high multiply, and a rounding
@@ -289,17 +292,16 @@ TEST(ChooseRequantize, RefusesWhatItCannotRepresent) {
     EXPECT_EQ(result.status().code(), StatusCode::kInvalidArgument);
     EXPECT_THAT(result.status().message(), HasSubstr(message));
   };
-  expect(ChooseRequantize({0.01, 0x1p-39}, {0, 0}, {0, 0}, {9, 9}, 0, 0, 255), "channel 1");
-  expect(ChooseRequantize({256}, {0}, {0}, {9}, 0, 0, 255), "outside [2^-38, 2^8)");
-  expect(ChooseRequantize({std::nan("")}, {0}, {0}, {9}, 0, 0, 255), "channel 0");
-  expect(ChooseRequantize({0.01}, {std::nan("")}, {0}, {9}, 0, 0, 255), "not finite");
-  expect(ChooseRequantize({0.01}, {0}, {5}, {4}, 0, 0, 255), "not an accumulator range");
-  expect(ChooseRequantize({0.01}, {0}, {0}, {9}, 256, 0, 255), "zero point 256");
-  expect(ChooseRequantize({0.01}, {0}, {0}, {9}, 0, 9, 8), "clamp [9, 8]");
-  expect(ChooseRequantize({0.01}, {}, {0}, {9}, 0, 0, 255), "differ");
-  expect(ChooseRequantize({0.01, 1e-7}, {0, 0}, {0, 0}, {9, int64_t{1} << 31}, 0, 0, 255),
-         "channel 1");
-  expect(ChooseRequantize({1e-7}, {1.2e9}, {0}, {int64_t{1} << 30}, 128, 0, 255),
+  expect(ChooseRequantize({{0.01, 0, 0, 9}, {0x1p-39, 0, 0, 9}}, {}), "channel 1");
+  expect(ChooseRequantize({{256, 0, 0, 9}}, {}), "outside [2^-38, 2^8)");
+  expect(ChooseRequantize({{std::nan(""), 0, 0, 9}}, {}), "channel 0");
+  expect(ChooseRequantize({{0.01, std::nan(""), 0, 9}}, {}), "not finite");
+  expect(ChooseRequantize({{0.01, 0, 5, 4}}, {}), "not an accumulator range");
+  expect(ChooseRequantize({{0.01, 0, 0, 9}}, {.zero_point = 256}), "zero point 256");
+  expect(ChooseRequantize({{0.01, 0, 0, 9}, {0.01, 0, 0, 9, 8}}, {.q_min = 9}),
+         "channel 1: clamp [9, 8]");
+  expect(ChooseRequantize({{0.01, 0, 0, 9}, {1e-7, 0, 0, int64_t{1} << 31}}, {}), "channel 1");
+  expect(ChooseRequantize({{1e-7, 1.2e9, 0, int64_t{1} << 30}}, {.zero_point = 128}),
          "can leave int32");
 }
 

@@ -21,7 +21,7 @@ int WorkedExample() {
   const double scale = 0.05 * 0.01 / 0.4;                         // (4) M = 0.00125
   const double constant = 0.7 / (0.05 * 0.01) - 110 * (50 - 30);  // (3) 1400 - 2200 = -800
   const LayerRequantize layer =
-      ChooseRequantize({scale}, {constant}, {255 * -30}, {255 * 50}, 100, 0, 255).value();
+      ChooseRequantize({{scale, constant, 255 * -30, 255 * 50}}, {.zero_point = 100}).value();
   const ChannelRequantize& r = layer.channels[0];
   // M = 0.64 * 2^-9, so the setting is centred: multiplier 0.64 * 2^15, shift 9 - 7, and the bias
   // is -800 + (100 - 128) / M + 2^(shift - 1).
@@ -31,7 +31,7 @@ int WorkedExample() {
   const int v = acc >> 2;                              // (6) -3400
   const int t = (v * 20972 + (1 << 14)) >> 15;         // (7) -2176
   const int u = (t + 64) >> 7;                         // (8) -17
-  const int q = Requantize(acc, r.multiplier, r.shift, layer.tensor);
+  const int q = Requantize(acc, r, layer.tensor);
   std::printf("acc %d v %d t %d u %d q %d\n", acc, v, t, u, q);  // q = 128 - 17 = 111
   // In real numbers: 0.5 * 5 - 0.3 * -4 + 0.7 = 4.4 = 0.4 * (111 - 100).
   return q;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <limits>
 #include <random>
 
 #include "core/float_exec/executor.h"
@@ -126,6 +127,8 @@ TEST_F(OperatorsTest, LinearOnAnyRank) {
 TEST_F(OperatorsTest, ElementwiseFunctions) {
   for (const ir::Op& op :
        {ir::Op(ir::Clamp{-1, 2}), ir::Op(ir::Clamp{.low = 0}), ir::Op(ir::Clamp{.high = 1}),
+        ir::Op(ir::Clamp{.low = -1,
+        .channel_high = {0.5f, -0.2f, std::numeric_limits<float>::infinity()}}),
         ir::Op(ir::LeakyRelu{0.3f}), ir::Op(ir::Sigmoid{}), ir::Op(ir::HardSigmoid{}),
         ir::Op(ir::Silu{}), ir::Op(ir::HardSwish{}), ir::Op(ir::Tanh{}),
         ir::Op(ir::ChannelAffine{{1, -2, 0.5f}, {0, 1, 2}}), ir::Op(ir::Softmax{1}),

@@ -86,7 +86,10 @@ struct Evaluate {
     });
   }
   Elements operator()(const ir::Clamp& op) const {
-    return Map([&](double v) { return std::min<double>(std::max<double>(v, op.low), op.high); });
+    return Fill(output, [&](const Shape& p) {
+      const double high = op.channel_high.empty() ? op.high : op.channel_high[p[1]];
+      return std::min<double>(std::max<double>(x().At(p), op.low), high);
+    });
   }
   Elements operator()(const ir::LeakyRelu& op) const {
     return Map([&](double v) { return v < 0 ? v * op.slope : v; });

@@ -170,10 +170,29 @@ TEST_F(PassesTest, ClampsThatDoNotOverlapMergeToAConstant) {
   EXPECT_EQ(NodeOp<Clamp>(0).high, 6);
 }
 
+// What their channels were scaled by is not undone, nor mistaken for a ReLU6.
+TEST_F(PassesTest, ClampsPerChannelStay) {
+  Start({1, 2});
+  const ValueId x = graph_.input;
+  Append("outer", Clamp{-9, 9});
+  Append("a", Clamp{.low = 0, .channel_high = {6, 12}});
+  Append("b", Clamp{0, 10});
+  Append("plus3", ChannelAffine{{1, 1}, {3, 3}}, {x});
+  const ValueId clamp = Append("per_channel", Clamp{.low = 0, .high = 6, .channel_high = {6, 5}});
+  Append("mul", Mul{}, {x, clamp});
+  Append("sixth", ChannelAffine{{1 / 6.0f, 1 / 6.0f}, {0, 0}});
+  const ValueId swish = last_;
+  Append("sum", Add{}, {graph_.nodes[2].output, swish});
+  Simplify();
+  EXPECT_THAT(Kinds(), ElementsAre("clamp", "clamp", "clamp", "channel_affine", "clamp", "mul",
+                                   "channel_affine", "add"));
+}
+
 TEST_F(PassesTest, IdentitiesGo) {
   Start({1, 2, 3, 3});
   Append("a", ChannelAffine{{1, 1}, {0, 0}});
   Append("b", Clamp{-kInfinity, kInfinity});
+  Append("b2", Clamp{.high = 0, .channel_high = {kInfinity, kInfinity}});
   Append("c", Pad{{0, 0, 0, 0}, {0, 0, 0, 0}, 0});
   Append("d", Slice{2, 0, 1}, {last_}, {1, 2, 3, 3});
   Append("e", Concat{1}, {last_});

@@ -113,6 +113,10 @@ TEST(InferElementwise, ChecksConstants) {
   ExpectRefused(Clamp{3, 2}, {{1, 2}}, "clamp to [3, 2]");
   ExpectRefused(Clamp{kInfinity, kInfinity}, {{1, 2}}, "clamp to [inf, inf]");
   ExpectRefused(Clamp{std::numeric_limits<float>::quiet_NaN(), 2}, {{1, 2}}, "clamp to");
+  EXPECT_EQ(Infer(Clamp{.low = 0, .channel_high = {1, kInfinity}}, {{1, 2, 3}}), (Shape{1, 2, 3}));
+  ExpectRefused(Clamp{.low = 0, .channel_high = {1, 2, 3}}, {{1, 2}}, "3 upper ends");
+  ExpectRefused(Clamp{.low = 0, .channel_high = {1}}, {{1}}, "1 upper ends");
+  ExpectRefused(Clamp{.low = 0, .channel_high = {1, -2}}, {{1, 2}}, "channel 1: clamp to [0, -2]");
   ExpectRefused(LeakyRelu{kInfinity}, {{1, 2}}, "slope");
 }
 

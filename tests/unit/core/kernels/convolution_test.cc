@@ -42,12 +42,19 @@ class ConvolutionTest : public KernelTest {
     const int64_t depth = int64_t{s.kernel_h} * s.kernel_w * (s.in_c / s.groups);
     const auto in = Levels(int64_t{s.in_h} * s.in_w * s.in_c);
     const auto weight = Weights(s.out_c, depth);
-    const TensorRequantize tensor = RandomTensor();
+    std::vector<uint8_t> expected(size_t(s.out_h) * s.out_w * s.out_c);
+    TensorRequantize tensor = RandomTensor();
+    const auto second = Levels(static_cast<int64_t>(expected.size()));
+    Residual residual;
+    if (OneIn(2)) {
+      tensor.fraction_bits = static_cast<uint8_t>(Int(4, 7));
+      tensor.output_offset = ZeroPoint();
+      residual = {second->data(), {static_cast<int16_t>(Int(0, 32767)), ZeroPoint()}};
+    }
     const auto channels =
         RandomChannels(s.out_c, 127.0 * 74 * std::sqrt(static_cast<double>(depth)), tensor);
-
-    std::vector<uint8_t> expected(size_t(s.out_h) * s.out_w * s.out_c);
-    definition::Conv2d(s, Signed(*weight), channels.data(), tensor, in->data(), expected.data());
+    definition::Conv2d(s, Signed(*weight), channels.data(), tensor, residual, in->data(),
+                       expected.data());
 
     const auto packed = Scratch(kernel.packed_bytes(s));
     const auto workspace = Scratch(kernel.workspace_bytes(s));
@@ -55,7 +62,7 @@ class ConvolutionTest : public KernelTest {
     kernel.pack(s, Signed(*weight), channels.data(), packed->data());
     for (int run = 0; run < 2; ++run) {  // the second finds a used workspace
       std::memset(out.data(), run, out.size());
-      kernel.run(s, tensor, packed->data(), in->data(), out.data(), workspace->data());
+      kernel.run(s, tensor, residual, packed->data(), in->data(), out.data(), workspace->data());
       EXPECT_TRUE(std::equal(expected.begin(), expected.end(), out.data())) << Describe(s);
     }
     return expected;

@@ -40,7 +40,6 @@ TensorRequantize KernelTest::RandomTensor() {
   tensor.fraction_bits = static_cast<uint8_t>(Int(6, 7));
   tensor.output_offset = tensor.fraction_bits == 7 ? 128 : ZeroPoint();
   if (OneIn(4)) tensor.q_min = static_cast<uint8_t>(Int(0, 255));
-  if (OneIn(4)) tensor.q_max = static_cast<uint8_t>(Int(tensor.q_min, 255));
   return tensor;
 }
 
@@ -53,6 +52,7 @@ ChannelRequantize KernelTest::RandomChannel(double magnitude, const TensorRequan
   r.shift = static_cast<int8_t>(std::clamp(OneIn(6) ? Int(-15, 31) : shift, -15, 31));
   const int reach = static_cast<int>(std::min(magnitude, 1e8));
   r.bias = OneIn(4) ? 0 : Int(-reach, reach);
+  if (OneIn(4)) r.q_max = static_cast<uint8_t>(Int(tensor.q_min, 255));
   return r;
 }
 

@@ -50,7 +50,10 @@ struct Evaluator {
     auto s = Window<kernels::ConvShape>(op);
     s.groups = op.groups;
     s.input_zero = zero();
-    kernels::definition::Conv2d(s, op.weight.data(), op.channels.data(), op.requantize, x(), y());
+    kernels::Residual residual;
+    if (layer.inputs.size() == 2) residual = {x(1), {op.residual_multiplier, zero(1)}};
+    kernels::definition::Conv2d(s, op.weight.data(), op.channels.data(), op.requantize, residual,
+                                x(), y());
   }
   void operator()(const artifact::Linear& op) const {
     const kernels::LinearShape s{static_cast<int32_t>(in().ElementCount()),

@@ -101,6 +101,24 @@ INSTANTIATE_TEST_SUITE_P(
                   b.input(),
                   {.out_channels = 21, .kernel = 5, .padding = 4, .dilation = 2, .groups = 21});
             }},
+        OperatorCase{"ConvWithResidual",
+                     {9, 7, 21},
+                     [](ModelBuilder& b) {
+                       return b.Conv(b.input(), {.out_channels = 21,
+                                                 .kernel = 3,
+                                                 .padding = 1,
+                                                 .relu = false,
+                                                 .residual = b.input()});
+                     }},
+        OperatorCase{"DepthwiseWithResidual",
+                     {9, 7, 21},
+                     [](ModelBuilder& b) {
+                       return b.Conv(b.input(), {.out_channels = 21,
+                                                 .kernel = 3,
+                                                 .padding = 1,
+                                                 .groups = 21,
+                                                 .residual = b.Table(b.input())});
+                     }},
         OperatorCase{
             "LinearOfImage", {3, 4, 5}, [](ModelBuilder& b) { return b.Linear(b.input(), 11); }},
         OperatorCase{
