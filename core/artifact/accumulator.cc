@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/artifact/model.h"
+#include "core/artifact/weight_sums.h"
 
 namespace haq::artifact {
 namespace {
@@ -29,9 +30,9 @@ AccumulatorBounds OfWeights(Blob<int8_t> weight, Blob<fixedpoint::ChannelRequant
   Union all;
   const size_t count = channels.empty() ? 0 : weight.size() / channels.size();
   for (size_t c = 0; c < channels.size(); ++c) {
-    int64_t negative = 0, positive = 0;
-    for (const int8_t w : weight.subspan(c * count, count)) (w < 0 ? negative : positive) += w;
-    all.Add(channels[c].bias + kLevelMax * negative, channels[c].bias + kLevelMax * positive);
+    const internal::WeightSums sums = internal::SumWeights(weight.subspan(c * count, count));
+    all.Add(channels[c].bias + kLevelMax * sums.negative,
+            channels[c].bias + kLevelMax * sums.positive);
   }
   return all.bounds();
 }

@@ -5,6 +5,8 @@
 #include <numeric>
 #include <set>
 
+#include "core/artifact/weight_sums.h"
+
 namespace haq::artifact::internal {
 namespace {
 
@@ -52,12 +54,9 @@ Status CheckWeights(Blob<int8_t> weight, int64_t expected, int64_t channels) {
   }
   const int64_t depth = expected / channels;
   for (int64_t c = 0; c < channels; ++c) {
-    int64_t negative = 0, positive = 0;
-    for (const int8_t w : weight.subspan(c * depth, depth)) {
-      if (w == -128) return DataLoss("weight -128 is outside [-127, 127]");
-      (w < 0 ? negative : positive) += w;
-    }
-    if (255 * std::max(-negative, positive) > std::numeric_limits<int32_t>::max()) {
+    const internal::WeightSums sums = internal::SumWeights(weight.subspan(c * depth, depth));
+    if (sums.least == -128) return DataLoss("weight -128 is outside [-127, 127]");
+    if (255 * std::max(-sums.negative, sums.positive) > std::numeric_limits<int32_t>::max()) {
       return DataLoss("the sum of channel {} can leave int32", c);
     }
   }
