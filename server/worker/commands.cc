@@ -18,6 +18,7 @@
 #include "core/base/file.h"
 #include "core/base/json_text.h"
 #include "core/base/version.h"
+#include "core/data/random_images.h"
 #include "core/import/torchscript/import.h"
 #include "core/pipeline/pipeline.h"
 #include "core/quant/wide.h"
@@ -42,6 +43,7 @@ struct Run {
 struct QuantizeArguments {
   std::string model, preprocess_file, calibration, evaluation, labels_file, classes_file, output,
       report_file;
+  int64_t synthetic_images = 0;  // 0: the folders
   std::optional<std::string> wide;
   pipeline::Options options;
 };
@@ -82,6 +84,34 @@ Status PrintReport(const Run& run, const std::string& report_json, const std::st
   return {};
 }
 
+Status UseFolders(const QuantizeArguments& arguments, pipeline::Inputs& inputs) {
+  const auto use = [&](const std::string& folder, int64_t limit, auto& open,
+                       int64_t& images) -> Status {
+    HAQ_ASSIGN_OR_RETURN(const auto listing, ListImages(folder, arguments.labels_file));
+    images = CountImages(listing, limit);
+    open = [listing]() -> Result<std::unique_ptr<data::SampleReader>> {
+      return data::ReadFolder(listing);
+    };
+    return {};
+  };
+  HAQ_RETURN_IF_ERROR(use(arguments.calibration, arguments.options.limit_calibration,
+                          inputs.open_calibration, inputs.calibration_images));
+  return use(arguments.evaluation, arguments.options.limit_evaluation, inputs.open_evaluation,
+             inputs.evaluation_images);
+}
+
+// The options have been validated: the shape is C, H, W.
+void UseRandomImages(const QuantizeArguments& arguments, pipeline::Inputs& inputs) {
+  const int64_t count = arguments.synthetic_images;
+  const int height = static_cast<int>(arguments.options.input_shape[1]);
+  const int width = static_cast<int>(arguments.options.input_shape[2]);
+  const auto open = [=]() -> Result<std::unique_ptr<data::SampleReader>> {
+    return data::RandomImages(count, width, height);
+  };
+  inputs.open_calibration = inputs.open_evaluation = open;
+  inputs.calibration_images = inputs.evaluation_images = count;
+}
+
 Status Quantize(const Run& run, QuantizeArguments arguments) {
   pipeline::Options& options = arguments.options;
   if (!arguments.preprocess_file.empty()) {
@@ -95,21 +125,13 @@ Status Quantize(const Run& run, QuantizeArguments arguments) {
   }
   HAQ_RETURN_IF_ERROR(pipeline::Validate(options));
   HAQ_ASSIGN_OR_RETURN(const MappedFile model, MappedFile::Open(arguments.model));
-  HAQ_ASSIGN_OR_RETURN(const auto calibration,
-                       ListImages(arguments.calibration, arguments.labels_file));
-  HAQ_ASSIGN_OR_RETURN(const auto evaluation,
-                       ListImages(arguments.evaluation, arguments.labels_file));
-  const auto opener = [](const data::FolderListing& listing) {
-    return [&listing]() -> Result<std::unique_ptr<data::SampleReader>> {
-      return data::ReadFolder(listing);
-    };
-  };
   pipeline::Inputs inputs;
   inputs.model = model.bytes();
-  inputs.open_calibration = opener(calibration);
-  inputs.open_evaluation = opener(evaluation);
-  inputs.calibration_images = CountImages(calibration, options.limit_calibration);
-  inputs.evaluation_images = CountImages(evaluation, options.limit_evaluation);
+  if (arguments.synthetic_images > 0) {
+    UseRandomImages(arguments, inputs);
+  } else {
+    HAQ_RETURN_IF_ERROR(UseFolders(arguments, inputs));
+  }
   ConsoleListener listener(run.progress(), inputs.evaluation_images);
   HAQ_ASSIGN_OR_RETURN(const pipeline::Output output,
                        pipeline::Quantize(options, inputs, listener, CancellationToken()));
@@ -241,12 +263,22 @@ void AddQuantize(CLI::App* root, Run* run) {
       ->add_option("--preprocess", arguments->preprocess_file,
                    "JSON file (docs/preprocessing.md); default: pixels / 255")
       ->type_name("FILE");
-  command->add_option("--calibration", arguments->calibration, "Folder of images")
-      ->required()
-      ->type_name("DIR");
-  command->add_option("--evaluation", arguments->evaluation, "Folder of images in class folders")
-      ->required()
-      ->type_name("DIR");
+  CLI::Option_group* images = command->add_option_group("images");
+  CLI::Option* calibration =
+      images->add_option("--calibration", arguments->calibration, "Folder of images")
+          ->type_name("DIR");
+  CLI::Option* evaluation =
+      images->add_option("--evaluation", arguments->evaluation, "Folder of images in class folders")
+          ->type_name("DIR");
+  calibration->needs(evaluation);
+  evaluation->needs(calibration);
+  images
+      ->add_option("--synthetic-calibration", arguments->synthetic_images,
+                   "N random images instead of folders: speed can be measured, accuracy cannot")
+      ->check(NumberFrom(1, 1e6))
+      ->excludes(calibration)
+      ->type_name("N");
+  images->require_option(1, 2);
   command
       ->add_option("--labels", arguments->labels_file,
                    "Text file: the line (from 0) of a class folder's name is its label")
