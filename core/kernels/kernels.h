@@ -9,7 +9,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string_view>
 
+#include "core/base/status.h"
 #include "core/fixedpoint/requantize.h"
 
 namespace haq::kernels {
@@ -30,7 +33,24 @@ struct WindowShape {
 struct ConvShape : WindowShape {
   int32_t groups = 1;
   uint8_t input_zero = 0;  // the level that padding has
+  // Bytes from one output pixel to the next where the output is a part of a wider tensor; 0: out_c.
+  int32_t out_stride = 0;
+  int32_t OutStride() const { return out_stride == 0 ? out_c : out_stride; }
 };
+
+// Share `index` of `count` shares of a call's output. All shares together write every output byte
+// once; they may run at the same time, each with its own workspace.
+struct Part {
+  int32_t index = 0, count = 1;
+};
+struct Range {
+  int64_t begin = 0, end = 0;
+  int64_t size() const { return end - begin; }
+};
+// The share of `count` things, as equal as can be.
+constexpr Range PartOf(int64_t count, Part part) {
+  return {count * part.index / part.count, count * (part.index + 1) / part.count};
+}
 
 struct LinearShape {
   int32_t inputs = 1, outputs = 1;
@@ -54,6 +74,11 @@ struct PairShape {
   int64_t rows = 1, columns = 1, b_row_stride = 1;
 };
 
+// An image as its source has it, [channels][pixels], and as it is stored, [pixels][channels].
+struct PlaneShape {
+  int64_t channels = 1, pixels = 1;
+};
+
 inline constexpr int kMaxRank = 8;
 struct Dims {
   int32_t rank = 1;
@@ -75,7 +100,7 @@ struct ConvKernel {
                void* packed);
   size_t (*workspace_bytes)(const ConvShape& shape);
   void (*run)(const ConvShape& shape, const TensorRequantize& requantize, const Residual& residual,
-              const void* packed, const uint8_t* in, uint8_t* out, void* workspace);
+              const void* packed, const uint8_t* in, uint8_t* out, void* workspace, Part part);
 };
 // weight [O][I] is read in place by every run: large linear layers live from the memory's
 // bandwidth.
@@ -85,11 +110,12 @@ struct LinearKernel {
   size_t (*workspace_bytes)(const LinearShape& shape);
   // in [rows][I], out [rows][O]
   void (*run)(const LinearShape& shape, const TensorRequantize& requantize, const void* packed,
-              const int8_t* weight, int64_t rows, const uint8_t* in, uint8_t* out, void* workspace);
+              const int8_t* weight, int64_t rows, const uint8_t* in, uint8_t* out, void* workspace,
+              Part part);
 };
 
 struct KernelTable {
-  const char* name;            // "ref"
+  const char* name;            // as in HAQ_CPU
   ConvKernel conv, depthwise;  // depthwise: groups == in_c == out_c
   LinearKernel linear;
   void (*add)(const PairShape& shape, const AddRequantize& requantize, const uint8_t* a,
@@ -98,8 +124,9 @@ struct KernelTable {
               const TensorRequantize& requantize, const ChannelRequantize& channel,
               const uint8_t* a, const uint8_t* b, uint8_t* out);
   void (*table)(int64_t count, const uint8_t table[256], const uint8_t* in, uint8_t* out);
-  void (*max_pool)(const WindowShape& shape, const uint8_t* in, uint8_t* out);
-  // `workspace`: `channels` int32.
+  // `workspace` of max_pool: kernel_h * kernel_w pointers; of avg_pool: `channels` int32.
+  void (*max_pool)(const WindowShape& shape, const uint8_t* in, uint8_t* out, void* workspace,
+                   Part part);
   void (*avg_pool)(const AvgPoolShape& shape, const TensorRequantize& requantize, const uint8_t* in,
                    uint8_t* out, void* workspace);
   // Per row of `length`: p = (table[q_max - q] * 65535 + sum / 2) / sum.
@@ -114,11 +141,27 @@ struct KernelTable {
                 const uint8_t* in, uint8_t* out);
   // Output dimension i is input dimension order[i].
   void (*transpose)(const Dims& in_dims, const int32_t* order, const uint8_t* in, uint8_t* out);
+  // Planes of real numbers to stored levels:
+  //
+  //   q = clamp(round(x / scale) + zero_point, 0, 255)
+  //
+  // The division is IEEE 754 binary32, round is to nearest with ties to even, both in the default
+  // rounding mode, so the bits are the same everywhere. NaN becomes the zero point, infinities
+  // saturate.
+  void (*quantize)(const PlaneShape& shape, float scale, int32_t zero_point, const float* real,
+                   uint8_t* levels, Part part);
 };
 
-// The fastest table for this processor. Decided once, the same for the life of the process.
-const KernelTable& ActiveKernels();
-// Portable C++, on every processor.
+// Portable C++, on every processor: "scalar".
 const KernelTable& ReferenceKernels();
+// The tables that this processor can run, the fastest first; the last is ReferenceKernels().
+std::span<const KernelTable* const> SupportedKernels();
+// The table of that name ("scalar", "avx2", "avx512vnni"); the fastest for "" and "auto".
+// kInvalidArgument for any other name, kUnsupported for what this processor lacks; both name
+// HAQ_CPU and what is allowed here.
+Result<const KernelTable*> FindKernels(std::string_view name);
+// FindKernels of the environment variable HAQ_CPU. Decided once, the same for the life of the
+// process.
+Result<const KernelTable*> ActiveKernels();
 
 }  // namespace haq::kernels

@@ -5,23 +5,6 @@
 namespace haq::runtime {
 namespace {
 
-// Adding and subtracting 1.5 * 2^23 rounds any |y| < 2^22 to an integer with ties to even: the sum
-// has no fraction bits left.
-constexpr float kRounder = 12582912.0f;
-// Beyond every level, whatever the zero point, and exact after rounding.
-constexpr float kBeyond = 1024.0f;
-
-uint8_t Quantize(float x, float scale, int32_t zero_point) {
-  float y = x / scale;
-  y = y != y ? 0.0f : y;
-  y = y < -kBeyond ? -kBeyond : y;
-  y = y > kBeyond ? kBeyond : y;
-  int32_t q = static_cast<int32_t>((y + kRounder) - kRounder) + zero_point;
-  q = q < 0 ? 0 : q;
-  q = q > 255 ? 255 : q;
-  return static_cast<uint8_t>(q);
-}
-
 // Images are planes outside and pixels inside: [C][P] and [P][C].
 struct Planes {
   int64_t channels = 1, pixels = 1;
@@ -46,15 +29,11 @@ void Dequantize(const artifact::Tensor& tensor, const uint8_t* stored, float* re
 
 }  // namespace
 
-void QuantizeSample(const artifact::Tensor& tensor, std::span<const float> real,
-                    std::span<uint8_t> stored) {
+void QuantizeSample(const artifact::Tensor& tensor, const kernels::KernelTable& kernels,
+                    const float* real, uint8_t* stored, kernels::Part part) {
   const Planes planes(tensor);
-  const float* from = real.data();
-  for (int64_t c = 0; c < planes.channels; ++c) {
-    for (int64_t p = 0; p < planes.pixels; ++p) {
-      stored[p * planes.channels + c] = Quantize(*from++, tensor.scale, tensor.zero_point);
-    }
-  }
+  kernels.quantize({planes.channels, planes.pixels}, tensor.scale, tensor.zero_point, real, stored,
+                   part);
 }
 
 void DequantizeSample(const artifact::Tensor& tensor, std::span<const uint8_t> stored,

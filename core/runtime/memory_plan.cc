@@ -17,29 +17,63 @@ struct Block {
   int64_t first = 0, last = -1;
 };
 
-// The tensor whose block each tensor lives in.
-std::vector<int32_t> FindRoots(const Model& model) {
-  std::vector<int32_t> roots(model.tensors.size());
-  std::iota(roots.begin(), roots.end(), 0);
+// The tensor whose block each tensor lives in, and its place there.
+struct Homes {
+  std::vector<int32_t> roots;
+  std::vector<size_t> inner, pixel_bytes;
+};
+
+// Layers that read each tensor, the model's reader of its output included.
+std::vector<int> CountReaders(const Model& model) {
+  std::vector<int> readers(model.tensors.size());
   for (const artifact::Layer& layer : model.layers) {
+    for (const int32_t input : layer.inputs) ++readers[input];
+  }
+  ++readers[model.output];
+  return readers;
+}
+
+Homes FindHomes(const Model& model) {
+  const size_t count = model.tensors.size();
+  Homes homes{std::vector<int32_t>(count), std::vector<size_t>(count), std::vector<size_t>(count)};
+  std::iota(homes.roots.begin(), homes.roots.end(), 0);
+  const std::vector<int> readers = CountReaders(model);
+  std::vector<bool> convolved(count);
+  for (const artifact::Layer& layer : model.layers) {
+    convolved[layer.output] = std::holds_alternative<artifact::Conv2d>(layer.op);
     if (std::holds_alternative<artifact::Reshape>(layer.op)) {
-      roots[layer.output] = roots[layer.inputs[0]];
+      homes.roots[layer.output] = homes.roots[layer.inputs[0]];
+    }
+    const auto* concat = std::get_if<artifact::Concat>(&layer.op);
+    const std::vector<int32_t>& shape = model.tensors[layer.output].shape;
+    if (concat == nullptr || shape.size() != 3 || concat->axis != 2) continue;
+    size_t channel = 0;
+    for (const int32_t input : layer.inputs) {
+      if (convolved[input] && readers[input] == 1) {
+        homes.roots[input] = layer.output;
+        homes.inner[input] = channel;
+        homes.pixel_bytes[input] = static_cast<size_t>(shape[2]);
+      }
+      channel += static_cast<size_t>(model.tensors[input].shape[2]);
     }
   }
-  return roots;
+  return homes;
 }
 
 std::vector<Block> FindLifetimes(const Model& model, const std::vector<int32_t>& roots) {
   std::vector<Block> blocks(model.tensors.size());
+  const auto end = static_cast<int64_t>(model.layers.size());
+  for (Block& block : blocks) block.first = end;
   blocks[model.input].first = -1;
   for (size_t i = 0; i < model.layers.size(); ++i) {
     const artifact::Layer& layer = model.layers[i];
     const auto now = static_cast<int64_t>(i);
-    if (roots[layer.output] == layer.output) blocks[layer.output].first = now;
-    blocks[roots[layer.output]].last = now;
+    Block& output = blocks[roots[layer.output]];
+    output.first = std::min(output.first, now);
+    output.last = now;
     for (const int32_t input : layer.inputs) blocks[roots[input]].last = now;
   }
-  blocks[roots[model.output]].last = static_cast<int64_t>(model.layers.size());
+  blocks[roots[model.output]].last = end;
   for (size_t i = 0; i < blocks.size(); ++i) {
     if (roots[i] == static_cast<int32_t>(i)) {
       blocks[i].bytes = AlignUp(SampleBytes(model.tensors[i]));
@@ -68,8 +102,8 @@ size_t SampleBytes(const artifact::Tensor& tensor) {
 
 // Largest first, each at the lowest place that is free during its whole life.
 MemoryPlan PlanMemory(const Model& model) {
-  const std::vector<int32_t> roots = FindRoots(model);
-  std::vector<Block> blocks = FindLifetimes(model, roots);
+  const Homes homes = FindHomes(model);
+  std::vector<Block> blocks = FindLifetimes(model, homes.roots);
   std::vector<size_t> order(blocks.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(),
@@ -87,7 +121,12 @@ MemoryPlan PlanMemory(const Model& model) {
                          [](const Block* a, const Block* b) { return a->offset < b->offset; }),
         &block);
   }
-  for (const int32_t root : roots) plan.offsets.push_back(blocks[root].offset);
+  for (size_t i = 0; i < model.tensors.size(); ++i) {
+    const int32_t root = homes.roots[i];
+    const bool inside = homes.pixel_bytes[i] != 0;
+    plan.places.push_back({blocks[root].offset, SampleBytes(model.tensors[inside ? root : i]),
+                           homes.inner[i], homes.pixel_bytes[i]});
+  }
   return plan;
 }
 

@@ -8,6 +8,7 @@
 #include "core/runtime/edges.h"
 #include "core/runtime/memory_plan.h"
 #include "core/runtime/step.h"
+#include "core/runtime/team.h"
 
 namespace haq::runtime {
 
@@ -15,21 +16,32 @@ struct LoadedModel::Impl {
   artifact::Model model;
   MemoryPlan plan;
   std::vector<std::unique_ptr<Step>> steps;  // one a layer
-  size_t workspace_bytes = 0;                // the largest of the steps'
+  size_t workspace_bytes = 0;                // of one thread: the largest of the steps'
+  const kernels::KernelTable* kernels = nullptr;
 
   const artifact::Tensor& input() const { return model.tensors[model.input]; }
   const artifact::Tensor& output() const { return model.tensors[model.output]; }
 };
 
-Result<std::shared_ptr<const LoadedModel>> LoadedModel::Create(artifact::Model model) {
+Result<std::string_view> KernelPath() {
+  HAQ_ASSIGN_OR_RETURN(const kernels::KernelTable* kernels, kernels::ActiveKernels());
+  return std::string_view(kernels->name);
+}
+
+Result<std::shared_ptr<const LoadedModel>> LoadedModel::Create(
+    artifact::Model model, const kernels::KernelTable* kernels) {
   HAQ_RETURN_IF_ERROR(artifact::Verify(model));
+  if (kernels == nullptr) {
+    HAQ_ASSIGN_OR_RETURN(kernels, kernels::ActiveKernels());
+  }
   auto impl = std::make_unique<Impl>();
+  impl->kernels = kernels;
   impl->model = std::move(model);
   // Steps point into the model, which stays where it is from here on.
   impl->plan = PlanMemory(impl->model);
   for (const artifact::Layer& layer : impl->model.layers) {
     HAQ_ASSIGN_OR_RETURN(std::unique_ptr<Step> step,
-                         MakeStep(impl->model, layer, kernels::ActiveKernels()));
+                         MakeStep(impl->model, layer, impl->plan, *kernels));
     impl->workspace_bytes = std::max(impl->workspace_bytes, AlignUp(step->workspace_bytes()));
     impl->steps.push_back(std::move(step));
   }
@@ -43,49 +55,66 @@ const artifact::Model& LoadedModel::model() const { return impl_->model; }
 int64_t LoadedModel::input_elements() const { return impl_->input().ElementCount(); }
 int64_t LoadedModel::output_elements() const { return impl_->output().ElementCount(); }
 
-std::string_view LoadedModel::kernel_path() const { return kernels::ActiveKernels().name; }
+std::string_view LoadedModel::kernel_path() const { return impl_->kernels->name; }
 
-size_t LoadedModel::ArenaBytes(int64_t batch) const {
-  size_t bytes = 0;
-  if (batch < 0 ||
+size_t LoadedModel::ArenaBytes(int64_t batch, int threads) const {
+  size_t bytes = 0, workspaces = 0;
+  if (batch < 0 || threads < 1 ||
       __builtin_mul_overflow(impl_->plan.arena_bytes, static_cast<size_t>(batch), &bytes) ||
-      __builtin_add_overflow(bytes, impl_->workspace_bytes, &bytes)) {
+      __builtin_mul_overflow(impl_->workspace_bytes, static_cast<size_t>(threads), &workspaces) ||
+      __builtin_add_overflow(bytes, workspaces, &bytes)) {
     return std::numeric_limits<size_t>::max();
   }
   return bytes;
 }
 
 struct Session::Impl {
+  explicit Impl(int threads) : team(threads) {}
+
   std::shared_ptr<const LoadedModel> model;
   int64_t max_batch = 0;
-  AlignedBuffer arena;            // the tensors, then the workspace
+  AlignedBuffer arena;            // the tensors, then the workspaces of the threads
   std::vector<uint8_t*> tensors;  // into the arena
-  uint8_t* workspace = nullptr;
+  uint8_t* workspaces = nullptr;
+  Team team;
 
   const LoadedModel::Impl& loaded() const { return model->impl(); }
   Status Check(int64_t n, size_t input, size_t input_wanted, size_t output,
                size_t output_wanted) const;
-  void Execute(int64_t n, const Tap& tap);
+  // One run: either real values or levels go in and come out.
+  struct Call {
+    Impl* impl;
+    int64_t n;
+    const Tap* tap;
+    const float* real_input = nullptr;
+    float* real_output = nullptr;
+  };
+  static void RunThread(void* call, int thread);
+  void RunSteps(const Call& call, const Frame& frame);
   void CallTap(const Tap& tap, int32_t tensor, int64_t n) const;
 };
 
 Result<std::unique_ptr<Session>> Session::Create(std::shared_ptr<const LoadedModel> model,
-                                                 int64_t max_batch, size_t arena_limit_bytes) {
+                                                 int64_t max_batch, size_t arena_limit_bytes,
+                                                 int threads) {
   if (max_batch < 1) return InvalidField("max_batch", "{} is not positive", max_batch);
-  const size_t bytes = model->ArenaBytes(max_batch);
+  if (threads < 1 || threads > kMaxThreads) {
+    return InvalidField("threads", "{}, a number in [1, {}] is allowed", threads, kMaxThreads);
+  }
+  const size_t bytes = model->ArenaBytes(max_batch, threads);
   if (bytes > arena_limit_bytes) {
     return ResourceExhausted("a batch of {} needs an arena of {} bytes, the limit is {}", max_batch,
                              bytes, arena_limit_bytes);
   }
-  auto impl = std::make_unique<Impl>();
+  auto impl = std::make_unique<Impl>(threads);
   impl->arena = AllocateAligned(bytes);
   if (!impl->arena) return ResourceExhausted("no memory for an arena of {} bytes", bytes);
   impl->max_batch = max_batch;
   const MemoryPlan& plan = model->impl().plan;
-  for (const size_t offset : plan.offsets) {
-    impl->tensors.push_back(impl->arena.get() + offset * static_cast<size_t>(max_batch));
+  for (const Place& place : plan.places) {
+    impl->tensors.push_back(place.Find(impl->arena.get(), max_batch));
   }
-  impl->workspace = impl->arena.get() + plan.arena_bytes * static_cast<size_t>(max_batch);
+  impl->workspaces = impl->arena.get() + plan.arena_bytes * static_cast<size_t>(max_batch);
   impl->model = std::move(model);
   return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
@@ -95,6 +124,7 @@ Session::~Session() = default;
 
 const LoadedModel& Session::model() const { return *impl_->model; }
 int64_t Session::max_batch() const { return impl_->max_batch; }
+int Session::threads() const { return impl_->team.threads(); }
 
 Status Session::Impl::Check(int64_t n, size_t input, size_t input_wanted, size_t output,
                             size_t output_wanted) const {
@@ -111,20 +141,59 @@ Status Session::Impl::Check(int64_t n, size_t input, size_t input_wanted, size_t
   return {};
 }
 
+// A tensor inside a concatenation is gathered first.
 void Session::Impl::CallTap(const Tap& tap, int32_t tensor, int64_t n) const {
-  if (!tap) return;
-  const size_t bytes = SampleBytes(loaded().model.tensors[tensor]);
-  tap(tensor, {tensors[tensor], bytes * static_cast<size_t>(n)});
+  const size_t bytes = SampleBytes(loaded().model.tensors[tensor]) * static_cast<size_t>(n);
+  const Place& place = loaded().plan.places[tensor];
+  if (place.pixel_bytes == 0) return tap(tensor, {tensors[tensor], bytes});
+  const auto channels = static_cast<size_t>(loaded().model.tensors[tensor].shape.back());
+  std::vector<uint8_t> gathered(bytes);
+  for (size_t pixel = 0; pixel < bytes / channels; ++pixel) {
+    std::memcpy(gathered.data() + pixel * channels, tensors[tensor] + pixel * place.pixel_bytes,
+                channels);
+  }
+  tap(tensor, gathered);
 }
 
-void Session::Impl::Execute(int64_t n, const Tap& tap) {
+// The layers one after the other; every thread has its part of each.
+void Session::Impl::RunSteps(const Call& call, const Frame& frame) {
   const LoadedModel::Impl& model = loaded();
-  const Frame frame{n, tensors.data(), workspace};
-  CallTap(tap, model.model.input, n);
+  const bool taps = *call.tap && frame.part.index == 0;
+  if (taps) CallTap(*call.tap, model.model.input, call.n);
   for (size_t i = 0; i < model.steps.size(); ++i) {
     model.steps[i]->Run(frame);
-    CallTap(tap, model.model.layers[i].output, n);
+    team.Barrier();
+    if (!*call.tap) continue;
+    if (taps) CallTap(*call.tap, model.model.layers[i].output, call.n);
+    team.Barrier();  // nobody overwrites what the tap reads
   }
+}
+
+void Session::Impl::RunThread(void* context, int thread) {
+  const Call& call = *static_cast<const Call*>(context);
+  Impl& impl = *call.impl;
+  const LoadedModel::Impl& model = impl.loaded();
+  const Frame frame{call.n,
+                    impl.tensors.data(),
+                    impl.workspaces + static_cast<size_t>(thread) * model.workspace_bytes,
+                    {thread, impl.team.threads()}};
+  if (call.real_input != nullptr) {
+    const int64_t count = model.input().ElementCount();
+    frame.ForSamples([&](int64_t i, kernels::Part part) {
+      QuantizeSample(model.input(), *model.kernels, call.real_input + i * count,
+                     impl.tensors[model.model.input] + i * count, part);
+    });
+    impl.team.Barrier();
+  }
+  impl.RunSteps(call, frame);
+  if (call.real_output == nullptr) return;
+  const int64_t count = model.output().ElementCount();
+  const size_t bytes = SampleBytes(model.output());
+  frame.ForWholeSamples([&](int64_t i) {
+    DequantizeSample(model.output(),
+                     {impl.tensors[model.model.output] + static_cast<size_t>(i) * bytes, bytes},
+                     {call.real_output + i * count, static_cast<size_t>(count)});
+  });
 }
 
 Status Session::Run(int64_t n, std::span<const float> input, std::span<float> output,
@@ -132,19 +201,8 @@ Status Session::Run(int64_t n, std::span<const float> input, std::span<float> ou
   const auto input_count = static_cast<size_t>(impl_->model->input_elements());
   const auto output_count = static_cast<size_t>(impl_->model->output_elements());
   HAQ_RETURN_IF_ERROR(impl_->Check(n, input.size(), input_count, output.size(), output_count));
-  const LoadedModel::Impl& model = impl_->loaded();
-  uint8_t* stored_input = impl_->tensors[model.model.input];
-  for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
-    QuantizeSample(model.input(), input.subspan(i * input_count, input_count),
-                   {stored_input + i * input_count, input_count});
-  }
-  impl_->Execute(n, tap);
-  const uint8_t* stored_output = impl_->tensors[model.model.output];
-  const size_t output_bytes = SampleBytes(model.output());
-  for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
-    DequantizeSample(model.output(), {stored_output + i * output_bytes, output_bytes},
-                     output.subspan(i * output_count, output_count));
-  }
+  Impl::Call call{impl_.get(), n, &tap, input.data(), output.data()};
+  impl_->team.Run(&Impl::RunThread, &call);
   return {};
 }
 
@@ -154,7 +212,8 @@ Status Session::RunQuantized(int64_t n, std::span<const uint8_t> input, std::spa
   HAQ_RETURN_IF_ERROR(impl_->Check(n, input.size(), SampleBytes(model.input()), output.size(),
                                    SampleBytes(model.output())));
   std::memcpy(impl_->tensors[model.model.input], input.data(), input.size());
-  impl_->Execute(n, tap);
+  Impl::Call call{impl_.get(), n, &tap};
+  impl_->team.Run(&Impl::RunThread, &call);
   std::memcpy(output.data(), impl_->tensors[model.model.output], output.size());
   return {};
 }

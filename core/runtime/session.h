@@ -13,21 +13,29 @@
 
 #include "core/artifact/model.h"
 #include "core/base/status.h"
+#include "core/kernels/kernels.h"
 
 namespace haq::runtime {
 
+// Name of the kernels that models run on: "scalar", "avx2", "avx512vnni". Fails where the
+// environment variable HAQ_CPU asks for something else than this processor has; see
+// kernels::FindKernels.
+Result<std::string_view> KernelPath();
+
 class LoadedModel {
  public:
-  // Verifies the model, plans its memory, prepares what the kernels want.
-  static Result<std::shared_ptr<const LoadedModel>> Create(artifact::Model model);
+  // Verifies the model, plans its memory, prepares what the kernels want. `kernels`: nullptr for
+  // kernels::ActiveKernels().
+  static Result<std::shared_ptr<const LoadedModel>> Create(
+      artifact::Model model, const kernels::KernelTable* kernels = nullptr);
   ~LoadedModel();
 
   const artifact::Model& model() const;
   int64_t input_elements() const;  // of one sample
   int64_t output_elements() const;
-  // Bytes of the arena of a session for that batch.
-  size_t ArenaBytes(int64_t batch) const;
-  // Name of the kernels that it was prepared for: "ref", "avx2", ...
+  // Bytes of the arena of a session for that batch and those threads.
+  size_t ArenaBytes(int64_t batch, int threads = 1) const;
+  // Name of the kernels that it was prepared for: "scalar", "avx2", "avx512vnni".
   std::string_view kernel_path() const;
 
   struct Impl;  // of the sources of this folder alone
@@ -40,18 +48,23 @@ class LoadedModel {
 
 class Session {
  public:
-  // Called after every layer (and for the input) with the tensor's index and its stored bytes for
-  // the whole batch; the span lives for the call.
+  // Called after every layer (and for the input), on the caller's thread, with the tensor's index
+  // and its stored bytes for the whole batch; the span lives for the call.
   using Tap = std::function<void(int32_t tensor, std::span<const uint8_t> bytes)>;
 
-  // kResourceExhausted when the arena of `max_batch` would exceed `arena_limit_bytes`.
+  // `threads` of the session, the caller's included, share the work of one call: the least latency.
+  // Several sessions of one thread have the best throughput. kResourceExhausted when the arena of
+  // `max_batch` would exceed `arena_limit_bytes`.
   static Result<std::unique_ptr<Session>> Create(std::shared_ptr<const LoadedModel> model,
                                                  int64_t max_batch = 1,
-                                                 size_t arena_limit_bytes = size_t{4} << 30);
+                                                 size_t arena_limit_bytes = size_t{4} << 30,
+                                                 int threads = 1);
+  static constexpr int kMaxThreads = 256;
   ~Session();
 
   const LoadedModel& model() const;
   int64_t max_batch() const;
+  int threads() const;
 
   // Quantizes n samples of float input [n, C, H, W] (NaN becomes the zero point, infinities
   // saturate), runs, and dequantizes to float output [n, ...] in the source network's order.

@@ -25,9 +25,9 @@ void FillWindow(const Op& op, const Tensor& in, const Tensor& out, kernels::Wind
 class ConvStep : public Step {
  public:
   static Result<std::unique_ptr<Step>> Make(const Model& model, const Layer& layer,
-                                            const artifact::Conv2d& op,
+                                            const artifact::Conv2d& op, const MemoryPlan& plan,
                                             const KernelTable& kernels) {
-    auto step = std::unique_ptr<ConvStep>(new ConvStep(model, layer, op, kernels));
+    auto step = std::unique_ptr<ConvStep>(new ConvStep(model, layer, op, plan, kernels));
     const size_t bytes = step->kernel_.packed_bytes(step->shape_);
     step->packed_ = AllocateAligned(bytes);
     if (!step->packed_) return ResourceExhausted("no memory for {} bytes of weights", bytes);
@@ -36,18 +36,18 @@ class ConvStep : public Step {
   }
   size_t workspace_bytes() const override { return kernel_.workspace_bytes(shape_); }
   void Run(const Frame& frame) const override {
-    for (int64_t i = 0; i < frame.batch; ++i) {
+    frame.ForSamples([&](int64_t i, kernels::Part part) {
       const kernels::Residual residual{has_residual_ ? operands_.Input(frame, i, 1) : nullptr,
                                        residual_};
       kernel_.run(shape_, requantize_, residual, packed_.get(), operands_.Input(frame, i),
-                  operands_.Output(frame, i), frame.workspace);
-    }
+                  operands_.Output(frame, i), frame.workspace, part);
+    });
   }
 
  private:
   ConvStep(const Model& model, const Layer& layer, const artifact::Conv2d& op,
-           const KernelTable& kernels)
-      : operands_(model, layer),
+           const MemoryPlan& plan, const KernelTable& kernels)
+      : operands_(model, layer, plan),
         requantize_(op.requantize),
         has_residual_(layer.inputs.size() == 2) {
     const Tensor& in = model.tensors[layer.inputs[0]];
@@ -57,6 +57,7 @@ class ConvStep : public Step {
     }
     FillWindow(op, in, model.tensors[layer.output], shape_);
     shape_.groups = op.groups;
+    shape_.out_stride = static_cast<int32_t>(plan.places[layer.output].pixel_bytes);
     shape_.input_zero = static_cast<uint8_t>(in.zero_point);
     const bool depthwise = op.groups == shape_.in_c && op.groups == shape_.out_c;
     kernel_ = depthwise ? kernels.depthwise : kernels.conv;
@@ -86,7 +87,7 @@ class LinearStep : public Step {
   size_t workspace_bytes() const override { return kernel_.workspace_bytes(shape_); }
   void Run(const Frame& frame) const override {
     kernel_.run(shape_, requantize_, packed_.get(), weight_, frame.batch, operands_.Input(frame, 0),
-                operands_.Output(frame, 0), frame.workspace);
+                operands_.Output(frame, 0), frame.workspace, frame.part);
   }
 
  private:
@@ -124,10 +125,14 @@ class AddStep : public Step {
         requantize_(op.requantize),
         run_(kernels.add) {}
   void Run(const Frame& frame) const override {
-    for (int64_t i = 0; i < frame.batch; ++i) {
-      run_(shape_, requantize_, operands_.Input(frame, i, 0), operands_.Input(frame, i, 1),
-           operands_.Output(frame, i));
-    }
+    frame.ForSamples([&](int64_t i, kernels::Part part) {
+      const kernels::Range rows = kernels::PartOf(shape_.rows, part);
+      const int64_t first = rows.begin * shape_.columns;
+      run_({rows.size(), shape_.columns, shape_.b_row_stride}, requantize_,
+           operands_.Input(frame, i, 0) + first,
+           operands_.Input(frame, i, 1) + rows.begin * shape_.b_row_stride,
+           operands_.Output(frame, i) + first);
+    });
   }
 
  private:
@@ -148,10 +153,14 @@ class MulStep : public Step {
         op_(op),
         run_(kernels.mul) {}
   void Run(const Frame& frame) const override {
-    for (int64_t i = 0; i < frame.batch; ++i) {
-      run_(shape_, zero_a_, zero_b_, op_.requantize, op_.channel, operands_.Input(frame, i, 0),
-           operands_.Input(frame, i, 1), operands_.Output(frame, i));
-    }
+    frame.ForSamples([&](int64_t i, kernels::Part part) {
+      const kernels::Range rows = kernels::PartOf(shape_.rows, part);
+      const int64_t first = rows.begin * shape_.columns;
+      run_({rows.size(), shape_.columns, shape_.b_row_stride}, zero_a_, zero_b_, op_.requantize,
+           op_.channel, operands_.Input(frame, i, 0) + first,
+           operands_.Input(frame, i, 1) + rows.begin * shape_.b_row_stride,
+           operands_.Output(frame, i) + first);
+    });
   }
 
  private:
@@ -168,8 +177,9 @@ class TableStep : public Step {
             const KernelTable& kernels)
       : operands_(model, layer), table_(op.table), run_(kernels.table) {}
   void Run(const Frame& frame) const override {
-    run_(frame.batch * operands_.output_bytes, table_.data(), operands_.Input(frame, 0),
-         operands_.Output(frame, 0));
+    const kernels::Range bytes = kernels::PartOf(frame.batch * operands_.output_bytes, frame.part);
+    run_(bytes.size(), table_.data(), operands_.Input(frame, 0) + bytes.begin,
+         operands_.Output(frame, 0) + bytes.begin);
   }
 
  private:
@@ -186,9 +196,12 @@ class MaxPoolStep : public Step {
     FillWindow(op, model.tensors[layer.inputs[0]], model.tensors[layer.output], shape_);
   }
   void Run(const Frame& frame) const override {
-    for (int64_t i = 0; i < frame.batch; ++i) {
-      run_(shape_, operands_.Input(frame, i), operands_.Output(frame, i));
-    }
+    frame.ForSamples([&](int64_t i, kernels::Part part) {
+      run_(shape_, operands_.Input(frame, i), operands_.Output(frame, i), frame.workspace, part);
+    });
+  }
+  size_t workspace_bytes() const override {
+    return sizeof(const uint8_t*) * shape_.kernel_h * shape_.kernel_w;
   }
 
  private:
@@ -214,10 +227,10 @@ class AvgPoolStep : public Step {
   }
   size_t workspace_bytes() const override { return sizeof(int32_t) * shape_.channels; }
   void Run(const Frame& frame) const override {
-    for (int64_t i = 0; i < frame.batch; ++i) {
+    frame.ForWholeSamples([&](int64_t i) {
       run_(shape_, requantize_, operands_.Input(frame, i), operands_.Output(frame, i),
            frame.workspace);
-    }
+    });
   }
 
  private:
@@ -236,10 +249,11 @@ class SoftmaxStep : public Step {
         table_(op.table.data()),
         run_(kernels.softmax) {}
   void Run(const Frame& frame) const override {
-    const int64_t rows = frame.batch * operands_.input_bytes[0] / length_;
+    const kernels::Range rows =
+        kernels::PartOf(frame.batch * operands_.input_bytes[0] / length_, frame.part);
     // Tensors start at multiples of 64 bytes.
-    run_(rows, length_, table_, operands_.Input(frame, 0),
-         reinterpret_cast<uint16_t*>(operands_.Output(frame, 0)));
+    run_(rows.size(), length_, table_, operands_.Input(frame, 0) + rows.begin * length_,
+         reinterpret_cast<uint16_t*>(operands_.Output(frame, 0)) + rows.begin * length_);
   }
 
  private:
@@ -252,11 +266,12 @@ class SoftmaxStep : public Step {
 struct Maker {
   const Model& model;
   const Layer& layer;
+  const MemoryPlan& plan;
   const KernelTable& kernels;
 
   using Made = Result<std::unique_ptr<Step>>;
   Made operator()(const artifact::Conv2d& op) const {
-    return ConvStep::Make(model, layer, op, kernels);
+    return ConvStep::Make(model, layer, op, plan, kernels);
   }
   Made operator()(const artifact::Linear& op) const {
     return LinearStep::Make(model, layer, op, kernels);
@@ -267,11 +282,19 @@ struct Maker {
   Made operator()(const artifact::MaxPool2d& op) const { return Simple<MaxPoolStep>(op); }
   Made operator()(const artifact::AvgPool2d& op) const { return Simple<AvgPoolStep>(op); }
   Made operator()(const artifact::Softmax& op) const { return Simple<SoftmaxStep>(op); }
-  Made operator()(const artifact::Concat&) const { return MakeMoveStep(model, layer, kernels); }
-  Made operator()(const artifact::Pad&) const { return MakeMoveStep(model, layer, kernels); }
-  Made operator()(const artifact::Slice&) const { return MakeMoveStep(model, layer, kernels); }
-  Made operator()(const artifact::Transpose&) const { return MakeMoveStep(model, layer, kernels); }
-  Made operator()(const artifact::Reshape&) const { return MakeMoveStep(model, layer, kernels); }
+  Made operator()(const artifact::Concat&) const {
+    return MakeMoveStep(model, layer, plan, kernels);
+  }
+  Made operator()(const artifact::Pad&) const { return MakeMoveStep(model, layer, plan, kernels); }
+  Made operator()(const artifact::Slice&) const {
+    return MakeMoveStep(model, layer, plan, kernels);
+  }
+  Made operator()(const artifact::Transpose&) const {
+    return MakeMoveStep(model, layer, plan, kernels);
+  }
+  Made operator()(const artifact::Reshape&) const {
+    return MakeMoveStep(model, layer, plan, kernels);
+  }
 
   template <typename Concrete, typename Op>
   Made Simple(const Op& op) const {
@@ -284,15 +307,21 @@ struct Maker {
 Operands::Operands(const Model& model, const Layer& layer)
     : inputs(&layer.inputs),
       output(layer.output),
-      output_bytes(static_cast<int64_t>(SampleBytes(model.tensors[layer.output]))) {
+      output_bytes(static_cast<int64_t>(SampleBytes(model.tensors[layer.output]))),
+      output_sample_bytes(output_bytes) {
   for (const int32_t input : layer.inputs) {
     input_bytes.push_back(static_cast<int64_t>(SampleBytes(model.tensors[input])));
   }
 }
 
+Operands::Operands(const Model& model, const Layer& layer, const MemoryPlan& plan)
+    : Operands(model, layer) {
+  output_sample_bytes = static_cast<int64_t>(plan.places[layer.output].sample_bytes);
+}
+
 Result<std::unique_ptr<Step>> MakeStep(const Model& model, const Layer& layer,
-                                       const KernelTable& kernels) {
-  return std::visit(Maker{model, layer, kernels}, layer.op);
+                                       const MemoryPlan& plan, const KernelTable& kernels) {
+  return std::visit(Maker{model, layer, plan, kernels}, layer.op);
 }
 
 }  // namespace haq::runtime

@@ -9,17 +9,35 @@
 #include "core/artifact/model.h"
 #include "core/base/status.h"
 #include "core/kernels/kernels.h"
+#include "core/runtime/memory_plan.h"
 
 namespace haq::runtime {
 
-// What a step may touch during one run.
+// What a step may touch during one run, on one of the threads that run it.
 struct Frame {
   int64_t batch = 0;                  // samples, consecutive in every tensor
   uint8_t* const* tensors = nullptr;  // by index, each of `batch` samples
-  uint8_t* workspace = nullptr;       // 64-byte aligned
+  uint8_t* workspace = nullptr;       // 64-byte aligned, of this thread
+  kernels::Part part;                 // of this thread
+
+  // Calls body(sample, part) for this thread's share: whole samples as long as every thread gets
+  // one, a part of each of the rest.
+  template <typename Body>
+  void ForSamples(const Body& body) const {
+    const int64_t whole = batch / part.count;
+    for (int64_t i = 0; i < whole; ++i) body(part.index * whole + i, kernels::Part{});
+    for (int64_t i = whole * part.count; i < batch; ++i) body(i, part);
+  }
+  // The same for work that has no parts.
+  template <typename Body>
+  void ForWholeSamples(const Body& body) const {
+    const kernels::Range samples = kernels::PartOf(batch, part);
+    for (int64_t i = samples.begin; i < samples.end; ++i) body(i);
+  }
 };
 
-// Immutable, shared by all sessions. Run allocates nothing.
+// Immutable, shared by all sessions. Run allocates nothing. Every thread of a session calls it with
+// its part of the same frame; it writes that part of the output and nothing else but the workspace.
 class Step {
  public:
   virtual ~Step() = default;
@@ -30,27 +48,30 @@ class Step {
 // The model has been verified and outlives the step. kResourceExhausted when there is no memory for
 // the weights.
 Result<std::unique_ptr<Step>> MakeStep(const artifact::Model& model, const artifact::Layer& layer,
-                                       const kernels::KernelTable& kernels);
+                                       const MemoryPlan& plan, const kernels::KernelTable& kernels);
 
 // The tensors of a layer, seen from a step. Steps copy it.
 struct Operands {
   Operands(const artifact::Model& model, const artifact::Layer& layer);
+  // With an output that may lie inside a concatenation.
+  Operands(const artifact::Model& model, const artifact::Layer& layer, const MemoryPlan& plan);
 
   const uint8_t* Input(const Frame& frame, int64_t sample, size_t i = 0) const {
     return frame.tensors[(*inputs)[i]] + sample * input_bytes[i];
   }
   uint8_t* Output(const Frame& frame, int64_t sample) const {
-    return frame.tensors[output] + sample * output_bytes;
+    return frame.tensors[output] + sample * output_sample_bytes;
   }
 
   const std::vector<int32_t>* inputs;  // of the layer
   std::vector<int64_t> input_bytes;    // of one sample
   int32_t output;
-  int64_t output_bytes;  // of one sample
+  int64_t output_bytes;         // of one sample
+  int64_t output_sample_bytes;  // from one sample to the next
 };
 
 // Those that move bytes without arithmetic: Concat, Pad, Slice, Transpose, Reshape.
 std::unique_ptr<Step> MakeMoveStep(const artifact::Model& model, const artifact::Layer& layer,
-                                   const kernels::KernelTable& kernels);
+                                   const MemoryPlan& plan, const kernels::KernelTable& kernels);
 
 }  // namespace haq::runtime

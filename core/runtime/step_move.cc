@@ -20,25 +20,31 @@ kernels::Dims DimsOf(const artifact::Tensor& tensor) {
 class ConcatStep : public Step {
  public:
   ConcatStep(const Model& model, const Layer& layer, const artifact::Concat& op,
-             const KernelTable& kernels)
+             const MemoryPlan& plan, const KernelTable& kernels)
       : operands_(model, layer), run_(kernels.copy_rows) {
+    for (const int32_t input : layer.inputs)
+      in_place_.push_back(plan.places[input].pixel_bytes != 0);
     const std::vector<int32_t>& shape = model.tensors[layer.output].shape;
     for (int32_t i = 0; i < op.axis; ++i) rows_ *= shape[i];
   }
   void Run(const Frame& frame) const override {
     const int64_t out_row = operands_.output_bytes / rows_;
+    // Samples are rows too.
+    const kernels::Range rows = kernels::PartOf(frame.batch * rows_, frame.part);
     int64_t start = 0;
     for (size_t i = 0; i < operands_.input_bytes.size(); ++i) {
       const int64_t in_row = operands_.input_bytes[i] / rows_;
-      // Samples are rows too.
-      run_(frame.batch * rows_, in_row, out_row, operands_.Input(frame, 0, i),
-           operands_.Output(frame, 0) + start);
+      if (!in_place_[i]) {
+        run_(rows.size(), in_row, out_row, operands_.Input(frame, 0, i) + rows.begin * in_row,
+             operands_.Output(frame, 0) + rows.begin * out_row + start);
+      }
       start += in_row;
     }
   }
 
  private:
   Operands operands_;
+  std::vector<bool> in_place_;  // inputs that were written into the output
   int64_t rows_ = 1;
   decltype(KernelTable::copy_rows) run_;
 };
@@ -52,10 +58,10 @@ class PadStep : public Step {
         op_(op),
         run_(kernels.pad) {}
   void Run(const Frame& frame) const override {
-    for (int64_t i = 0; i < frame.batch; ++i) {
+    frame.ForWholeSamples([&](int64_t i) {
       run_(dims_, op_.before.data(), op_.after.data(), op_.value, operands_.Input(frame, i),
            operands_.Output(frame, i));
-    }
+    });
   }
 
  private:
@@ -75,10 +81,10 @@ class SliceStep : public Step {
         count_(model.tensors[layer.output].shape[op.axis]),
         run_(kernels.slice) {}
   void Run(const Frame& frame) const override {
-    for (int64_t i = 0; i < frame.batch; ++i) {
+    frame.ForWholeSamples([&](int64_t i) {
       run_(dims_, op_.axis, op_.start, op_.step, count_, operands_.Input(frame, i),
            operands_.Output(frame, i));
-    }
+    });
   }
 
  private:
@@ -98,9 +104,9 @@ class TransposeStep : public Step {
         op_(op),
         run_(kernels.transpose) {}
   void Run(const Frame& frame) const override {
-    for (int64_t i = 0; i < frame.batch; ++i) {
+    frame.ForWholeSamples([&](int64_t i) {
       run_(dims_, op_.order.data(), operands_.Input(frame, i), operands_.Output(frame, i));
-    }
+    });
   }
 
  private:
@@ -118,10 +124,10 @@ class ReshapeStep : public Step {
 
 }  // namespace
 
-std::unique_ptr<Step> MakeMoveStep(const Model& model, const Layer& layer,
+std::unique_ptr<Step> MakeMoveStep(const Model& model, const Layer& layer, const MemoryPlan& plan,
                                    const KernelTable& kernels) {
   if (const auto* concat = std::get_if<artifact::Concat>(&layer.op)) {
-    return std::make_unique<ConcatStep>(model, layer, *concat, kernels);
+    return std::make_unique<ConcatStep>(model, layer, *concat, plan, kernels);
   }
   if (const auto* pad = std::get_if<artifact::Pad>(&layer.op)) {
     return std::make_unique<PadStep>(model, layer, *pad, kernels);

@@ -77,7 +77,8 @@ void DotTwoByFour(const int16_t* __restrict a, int64_t depth, const int16_t* __r
 // Sixteen channels of `pixels` gathered rows; `acc` has room for one row more than that.
 void RunBlock(const Plan& plan, const ChannelBlock& block, const int16_t* weight, int64_t channels,
               const int16_t* strip, int64_t pixels, const TensorRequantize& requantize,
-              const Residual& residual, int32_t* acc, uint8_t* out, int64_t out_stride) {
+              const Residual& residual, int64_t residual_stride, int32_t* acc, uint8_t* out,
+              int64_t out_stride) {
   const int64_t even = pixels + pixels % 2;
   for (int64_t p = 0; p < even; ++p) std::memcpy(acc + p * kLanes, block.bias, sizeof(block.bias));
   for (int64_t row = 0; row < channels; row += kRowTile) {
@@ -87,8 +88,8 @@ void RunBlock(const Plan& plan, const ChannelBlock& block, const int16_t* weight
     }
   }
   for (int64_t p = 0; p < pixels; ++p) {
-    const int64_t at = p * out_stride;
-    RequantizeLanes(acc + p * kLanes, channels, block, requantize, At(residual, at), out + at);
+    RequantizeLanes(acc + p * kLanes, channels, block, requantize,
+                    At(residual, p * residual_stride), out + p * out_stride);
   }
 }
 
@@ -124,18 +125,18 @@ size_t ConvWorkspaceBytes(const ConvShape& s) {
 }
 
 void ConvRun(const ConvShape& s, const TensorRequantize& requantize, const Residual& residual,
-             const void* packed, const uint8_t* in, uint8_t* out, void* workspace) {
+             const void* packed, const uint8_t* in, uint8_t* out, void* workspace, Part part) {
   const Plan plan(s);
   const auto* blocks = static_cast<const ChannelBlock*>(packed);
   const auto* weights =
       reinterpret_cast<const int16_t*>(static_cast<const uint8_t*>(packed) + plan.BlocksBytes(s));
   auto* strip = static_cast<int16_t*>(workspace);
   auto* acc = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(workspace) + plan.StripBytes());
-  const int64_t pixels = int64_t{s.out_h} * s.out_w;
+  const Range pixels = PartOf(int64_t{s.out_h} * s.out_w, part);
   // The tails of the rows meet zero weights, the row beyond an odd count is dropped.
   std::fill(strip, strip + plan.strip * plan.padded_depth, int16_t{0});
-  for (int64_t first = 0; first < pixels; first += plan.strip) {
-    const int64_t count = std::min(plan.strip, pixels - first);
+  for (int64_t first = pixels.begin; first < pixels.end; first += plan.strip) {
+    const int64_t count = std::min(plan.strip, pixels.end - first);
     for (int64_t group = 0; group < s.groups; ++group) {
       for (int64_t p = 0; p < count; ++p) {
         GatherRow(s, in, group, (first + p) / s.out_w, (first + p) % s.out_w,
@@ -143,10 +144,11 @@ void ConvRun(const ConvShape& s, const TensorRequantize& requantize, const Resid
       }
       const int16_t* group_weights = weights + group * plan.rows * plan.padded_depth;
       for (int64_t i = 0; i < plan.blocks; ++i) {
-        const int64_t o = i * kLanes, to = first * s.out_c + group * plan.outputs + o;
+        const int64_t o = i * kLanes, channel = group * plan.outputs + o;
         RunBlock(plan, blocks[group * plan.blocks + i], group_weights + o * plan.padded_depth,
                  std::min<int64_t>(kLanes, plan.outputs - o), strip, count, requantize,
-                 At(residual, to), acc, out + to, s.out_c);
+                 At(residual, first * s.out_c + channel), s.out_c, acc,
+                 out + first * s.OutStride() + channel, s.OutStride());
       }
     }
   }

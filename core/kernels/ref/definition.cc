@@ -1,6 +1,7 @@
 #include "core/kernels/ref/definition.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace haq::kernels::definition {
 
@@ -128,6 +129,19 @@ void Softmax(int64_t rows, int64_t length, const uint32_t table[256], const uint
     for (int64_t i = 0; i < length; ++i) sum += table[largest - in[i]];
     for (int64_t i = 0; i < length; ++i) {
       out[i] = static_cast<uint16_t>((uint64_t{table[largest - in[i]]} * 65535 + sum / 2) / sum);
+    }
+  }
+}
+
+void Quantize(const PlaneShape& s, float scale, int32_t zero_point, const float* real,
+              uint8_t* levels) {
+  for (int64_t c = 0; c < s.channels; ++c) {
+    for (int64_t p = 0; p < s.pixels; ++p) {
+      const float steps = real[c * s.pixels + p] / scale;
+      // Beyond every level, so that the integer exists.
+      const float near = std::isnan(steps) ? 0.0f : std::clamp(steps, -1024.0f, 1024.0f);
+      const int32_t q = static_cast<int32_t>(std::nearbyint(near)) + zero_point;
+      levels[p * s.channels + c] = static_cast<uint8_t>(std::clamp(q, 0, 255));
     }
   }
 }

@@ -29,5 +29,7 @@ void Pad(const Dims& in_dims, const int32_t* before, const int32_t* after, uint8
 void Slice(const Dims& in_dims, int32_t axis, int32_t start, int32_t step, int32_t count,
            const uint8_t* in, uint8_t* out);
 void Transpose(const Dims& in_dims, const int32_t* order, const uint8_t* in, uint8_t* out);
+void Quantize(const PlaneShape& shape, float scale, int32_t zero_point, const float* real,
+              uint8_t* levels);
 
 }  // namespace haq::kernels::definition

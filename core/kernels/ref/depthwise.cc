@@ -89,7 +89,7 @@ size_t DepthwiseWorkspaceBytes(const ConvShape& s) {
 }
 
 void DepthwiseRun(const ConvShape& s, const TensorRequantize& requantize, const Residual& residual,
-                  const void* packed, const uint8_t* in, uint8_t* out, void* workspace) {
+                  const void* packed, const uint8_t* in, uint8_t* out, void* workspace, Part part) {
   const Plan plan(s);
   const auto* blocks = static_cast<const ChannelBlock*>(packed);
   const auto* weights =
@@ -99,9 +99,10 @@ void DepthwiseRun(const ConvShape& s, const TensorRequantize& requantize, const 
   uint8_t* padding = bytes + plan.SumsBytes();
   auto* taps = reinterpret_cast<const uint8_t**>(padding + plan.PaddingBytes());
   std::fill(padding, padding + plan.channels, s.input_zero);
-  for (int64_t oy = 0; oy < s.out_h; ++oy) {
+  const Range rows = PartOf(s.out_h, part);
+  for (int64_t oy = rows.begin; oy < rows.end; ++oy) {
     for (int64_t ox = 0; ox < s.out_w; ++ox) {
-      const int64_t first = (oy * s.out_w + ox) * plan.channels;
+      const int64_t pixel = oy * s.out_w + ox;
       FindTaps(s, in, padding, oy, ox, taps);
       for (int64_t i = 0; i < plan.blocks; ++i) {
         std::memcpy(acc + i * kLanes, blocks[i].bias, sizeof(blocks[i].bias));
@@ -109,8 +110,8 @@ void DepthwiseRun(const ConvShape& s, const TensorRequantize& requantize, const 
       AddTaps(plan, taps, weights, acc);
       for (int64_t i = 0; i < plan.blocks; ++i) {
         const int64_t c = i * kLanes;
-        RequantizeLanes(acc + c, plan.channels - c, blocks[i], requantize, At(residual, first + c),
-                        out + first + c);
+        RequantizeLanes(acc + c, plan.channels - c, blocks[i], requantize,
+                        At(residual, pixel * plan.channels + c), out + pixel * s.OutStride() + c);
       }
     }
   }

@@ -48,15 +48,16 @@ void LinearPack(const LinearShape& s, const ChannelRequantize* channels, void* p
 size_t LinearWorkspaceBytes(const LinearShape& s) { return sizeof(int16_t) * kRows * s.inputs; }
 
 void LinearRun(const LinearShape& s, const TensorRequantize& requantize, const void* packed,
-               const int8_t* weight, int64_t rows, const uint8_t* in, uint8_t* out,
-               void* workspace) {
+               const int8_t* weight, int64_t rows, const uint8_t* in, uint8_t* out, void* workspace,
+               Part part) {
   const auto* blocks = static_cast<const ChannelBlock*>(packed);
   auto* x = static_cast<int16_t*>(workspace);
   const int64_t depth = s.inputs;
+  const Range range = PartOf(Blocks(s), part);
   for (int64_t first = 0; first < rows; first += kRows) {
     const int64_t chunk = std::min(kRows, rows - first);
     Widen(in + first * depth, chunk * depth, x);
-    for (int64_t i = 0; i < Blocks(s); ++i) {
+    for (int64_t i = range.begin; i < range.end; ++i) {
       const int64_t o = i * kLanes, count = std::min<int64_t>(kLanes, s.outputs - o);
       for (int64_t row = 0; row < chunk; ++row) {
         int32_t acc[kLanes];

@@ -49,8 +49,10 @@ void AverageWindow(const AvgPoolShape& s, const TensorRequantize& requantize, co
 
 }  // namespace
 
-void MaxPool(const WindowShape& s, const uint8_t* in, uint8_t* out) {
-  for (int64_t oy = 0; oy < s.out_h; ++oy) {
+void MaxPool(const WindowShape& s, const uint8_t* in, uint8_t* out, void*, Part part) {
+  const Range range = PartOf(s.out_h, part);
+  out += range.begin * s.out_w * s.in_c;
+  for (int64_t oy = range.begin; oy < range.end; ++oy) {
     const int64_t y0 = oy * s.stride_h - s.pad_top;
     const Taps rows(y0, s.dilation_h, s.kernel_h, s.in_h);
     for (int64_t ox = 0; ox < s.out_w; ++ox, out += s.in_c) {

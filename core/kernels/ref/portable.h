@@ -11,7 +11,7 @@ void ConvPack(const ConvShape& shape, const int8_t* weight, const ChannelRequant
               void* packed);
 size_t ConvWorkspaceBytes(const ConvShape& shape);
 void ConvRun(const ConvShape& shape, const TensorRequantize& requantize, const Residual& residual,
-             const void* packed, const uint8_t* in, uint8_t* out, void* workspace);
+             const void* packed, const uint8_t* in, uint8_t* out, void* workspace, Part part);
 
 size_t DepthwisePackedBytes(const ConvShape& shape);
 void DepthwisePack(const ConvShape& shape, const int8_t* weight, const ChannelRequantize* channels,
@@ -19,14 +19,14 @@ void DepthwisePack(const ConvShape& shape, const int8_t* weight, const ChannelRe
 size_t DepthwiseWorkspaceBytes(const ConvShape& shape);
 void DepthwiseRun(const ConvShape& shape, const TensorRequantize& requantize,
                   const Residual& residual, const void* packed, const uint8_t* in, uint8_t* out,
-                  void* workspace);
+                  void* workspace, Part part);
 
 size_t LinearPackedBytes(const LinearShape& shape);
 void LinearPack(const LinearShape& shape, const ChannelRequantize* channels, void* packed);
 size_t LinearWorkspaceBytes(const LinearShape& shape);
 void LinearRun(const LinearShape& shape, const TensorRequantize& requantize, const void* packed,
-               const int8_t* weight, int64_t rows, const uint8_t* in, uint8_t* out,
-               void* workspace);
+               const int8_t* weight, int64_t rows, const uint8_t* in, uint8_t* out, void* workspace,
+               Part part);
 
 void Add(const PairShape& shape, const AddRequantize& requantize, const uint8_t* a,
          const uint8_t* b, uint8_t* out);
@@ -36,7 +36,7 @@ void Table(int64_t count, const uint8_t table[256], const uint8_t* in, uint8_t* 
 void Softmax(int64_t rows, int64_t length, const uint32_t table[256], const uint8_t* in,
              uint16_t* out);
 
-void MaxPool(const WindowShape& shape, const uint8_t* in, uint8_t* out);
+void MaxPool(const WindowShape& shape, const uint8_t* in, uint8_t* out, void* workspace, Part part);
 void AvgPool(const AvgPoolShape& shape, const TensorRequantize& requantize, const uint8_t* in,
              uint8_t* out, void* workspace);
 
@@ -46,5 +46,8 @@ void Pad(const Dims& in_dims, const int32_t* before, const int32_t* after, uint8
 void Slice(const Dims& in_dims, int32_t axis, int32_t start, int32_t step, int32_t count,
            const uint8_t* in, uint8_t* out);
 void Transpose(const Dims& in_dims, const int32_t* order, const uint8_t* in, uint8_t* out);
+
+void Quantize(const PlaneShape& shape, float scale, int32_t zero_point, const float* real,
+              uint8_t* levels, Part part);
 
 }  // namespace haq::kernels::ref

@@ -58,14 +58,35 @@ class ConvolutionTest : public KernelTest {
 
     const auto packed = Scratch(kernel.packed_bytes(s));
     const auto workspace = Scratch(kernel.workspace_bytes(s));
-    const test::GuardedBuffer out(expected.size());
     kernel.pack(s, Signed(*weight), channels.data(), packed->data());
     for (int run = 0; run < 2; ++run) {  // the second finds a used workspace
+      // In a wider tensor, of which the rest is left alone; the whole or in parts.
+      ConvShape wide = s;
+      if (OneIn(4)) wide.out_stride = s.out_c + Int(1, 40);
+      const int32_t parts = OneIn(3) ? Int(2, 5) : 1;
+      const std::vector<uint8_t> wanted = Spread(expected, s.out_c, wide.OutStride(), uint8_t(run));
+      const test::GuardedBuffer out(wanted.size());
       std::memset(out.data(), run, out.size());
-      kernel.run(s, tensor, residual, packed->data(), in->data(), out.data(), workspace->data());
-      EXPECT_TRUE(std::equal(expected.begin(), expected.end(), out.data())) << Describe(s);
+      for (int32_t part = 0; part < parts; ++part) {
+        kernel.run(wide, tensor, residual, packed->data(), in->data(), out.data(),
+                   workspace->data(), {part, parts});
+      }
+      EXPECT_TRUE(std::equal(wanted.begin(), wanted.end(), out.data()))
+          << Describe(s) << " stride " << wide.OutStride() << " parts " << parts << " residual "
+          << (residual.levels != nullptr);
     }
     return expected;
+  }
+
+  // Rows of `columns` levels, `stride` apart, `fill` between them.
+  static std::vector<uint8_t> Spread(const std::vector<uint8_t>& levels, int64_t columns,
+                                     int64_t stride, uint8_t fill) {
+    const int64_t rows = static_cast<int64_t>(levels.size()) / columns;
+    std::vector<uint8_t> spread((rows - 1) * stride + columns, fill);
+    for (int64_t i = 0; i < rows; ++i) {
+      std::copy_n(levels.begin() + i * columns, columns, spread.begin() + i * stride);
+    }
+    return spread;
   }
 
   static std::string Describe(const ConvShape& s) {
@@ -114,6 +135,27 @@ TEST_P(ConvolutionTest, PointwiseAroundTileSizes) {
       Check(s, table().conv);
     }
   }
+}
+
+// Wide images, and images of which several rows fit a tile, around the widths of tiles; deep enough
+// for several strips of rows and several passes over the channels.
+TEST_P(ConvolutionTest, RowsAroundTileSizes) {
+  for (const int width : {1, 2, 3, 5, 6, 7, 8, 12, 13, 14, 15, 27, 28, 29, 43, 57}) {
+    ConvShape s;
+    s.in_c = Int(1, 3) * 4, s.out_c = Int(1, 40);
+    s.kernel_h = s.kernel_w = 3, s.pad_top = s.pad_left = 1;
+    s.in_h = s.out_h = Int(1, 6), s.in_w = s.out_w = width;
+    s.input_zero = ZeroPoint();
+    Check(s, table().conv);
+    s.stride_h = s.stride_w = 2;
+    s.out_h = (s.in_h + 1) / 2, s.out_w = (s.in_w + 1) / 2;
+    Check(s, table().conv);
+  }
+  ConvShape deep;
+  deep.in_c = 512, deep.out_c = 130;
+  deep.kernel_h = deep.kernel_w = 3, deep.pad_top = deep.pad_left = 1;
+  deep.in_h = deep.out_h = 20, deep.in_w = deep.out_w = 20;
+  Check(deep, table().conv);
 }
 
 TEST_P(ConvolutionTest, LongestSums) {

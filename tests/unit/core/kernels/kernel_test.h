@@ -59,9 +59,8 @@ class Interior {
   int64_t inside_ = 0, all_ = 0;
 };
 
-#define HAQ_FOR_ALL_TABLES(suite)                                            \
-  INSTANTIATE_TEST_SUITE_P(                                                  \
-      Tables, suite, testing::Values(&ReferenceKernels(), &ActiveKernels()), \
-      [](const auto& info) { return std::string(info.param->name) + std::to_string(info.index); })
+#define HAQ_FOR_ALL_TABLES(suite)                                                \
+  INSTANTIATE_TEST_SUITE_P(Tables, suite, testing::ValuesIn(SupportedKernels()), \
+                           [](const auto& info) { return std::string(info.param->name); })
 
 }  // namespace haq::kernels

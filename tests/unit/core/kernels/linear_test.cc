@@ -22,8 +22,11 @@ class LinearTest : public KernelTest {
     const auto workspace = Scratch(kernel.workspace_bytes(s));
     const test::GuardedBuffer out(expected.size());
     kernel.pack(s, channels.data(), packed->data());
-    kernel.run(s, tensor, packed->data(), Signed(*weight), rows, in->data(), out.data(),
-               workspace->data());
+    const int32_t parts = OneIn(3) ? Int(2, 5) : 1;
+    for (int32_t part = 0; part < parts; ++part) {
+      kernel.run(s, tensor, packed->data(), Signed(*weight), rows, in->data(), out.data(),
+                 workspace->data(), {part, parts});
+    }
     EXPECT_TRUE(std::equal(expected.begin(), expected.end(), out.data()))
         << rows << " x " << s.inputs << " -> " << s.outputs;
     return expected;
@@ -34,7 +37,7 @@ HAQ_FOR_ALL_TABLES(LinearTest);
 TEST_P(LinearTest, EqualsTheDefinition) {
   Interior interior;
   for (int i = 0; i < 2000 && !HasFailure(); ++i) {
-    interior.Count(Check({Int(1, 80), Int(1, 40)}, Int(1, 9)));
+    interior.Count(Check({Int(1, OneIn(4) ? 300 : 80), Int(1, 40)}, Int(1, 9)));
   }
   EXPECT_GT(interior.fraction(), 0.4);
 }

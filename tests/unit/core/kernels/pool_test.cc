@@ -14,7 +14,7 @@ HAQ_FOR_ALL_TABLES(AvgPoolTest);
 TEST_P(MaxPoolTest, EqualsTheDefinition) {
   for (int i = 0; i < 2000 && !HasFailure(); ++i) {
     WindowShape s;
-    s.in_c = s.out_c = Int(1, 40);
+    s.in_c = s.out_c = Int(1, OneIn(4) ? 140 : 40);
     const auto axis = [&](int32_t& in, int32_t& out, int32_t& kernel, int32_t& stride,
                           int32_t& dilation, int32_t& before) {
       kernel = Int(1, 4);
@@ -32,7 +32,11 @@ TEST_P(MaxPoolTest, EqualsTheDefinition) {
     std::vector<uint8_t> expected(size_t(s.out_h) * s.out_w * s.in_c);
     definition::MaxPool(s, in->data(), expected.data());
     const test::GuardedBuffer out(expected.size());
-    table().max_pool(s, in->data(), out.data());
+    const auto workspace = Scratch(sizeof(void*) * s.kernel_h * s.kernel_w);
+    const int32_t parts = OneIn(3) ? Int(2, 5) : 1;
+    for (int32_t part = 0; part < parts; ++part) {
+      table().max_pool(s, in->data(), out.data(), workspace->data(), {part, parts});
+    }
     EXPECT_TRUE(std::equal(expected.begin(), expected.end(), out.data()));
   }
 }
@@ -41,7 +45,8 @@ TEST_P(AvgPoolTest, EqualsTheDefinition) {
   Interior interior;
   for (int i = 0; i < 2000 && !HasFailure(); ++i) {
     AvgPoolShape s;
-    s.in_h = Int(1, 10), s.in_w = Int(1, 10), s.out_h = Int(1, 5), s.out_w = Int(1, 5);
+    s.in_h = Int(1, OneIn(8) ? 40 : 10), s.in_w = Int(1, OneIn(8) ? 300 : 10), s.out_h = Int(1, 5),
+    s.out_w = Int(1, 5);
     s.channels = Int(1, 40);
     s.input_zero = ZeroPoint();
     std::vector<int32_t> bounds[4];

@@ -22,7 +22,7 @@ artifact::Tensor MakeTensor(std::vector<int32_t> shape, float scale, int32_t zer
 
 uint8_t QuantizeOne(float x, float scale, int32_t zero_point) {
   uint8_t q = 0;
-  QuantizeSample(MakeTensor({1}, scale, zero_point), {&x, 1}, {&q, 1});
+  QuantizeSample(MakeTensor({1}, scale, zero_point), *kernels::ActiveKernels().value(), &x, &q, {});
   return q;
 }
 
@@ -74,7 +74,7 @@ TEST(Edges, ImagesChangeTheirOrder) {
     }
   }
   std::vector<uint8_t> stored(24);
-  QuantizeSample(tensor, real, stored);
+  QuantizeSample(tensor, *kernels::ActiveKernels().value(), real.data(), stored.data(), {});
   for (int h = 0; h < 2; ++h) {
     for (int w = 0; w < 3; ++w) {
       for (int c = 0; c < 4; ++c) {
@@ -90,7 +90,7 @@ TEST(Edges, OtherRanksKeepTheirOrder) {
   const artifact::Tensor tensor = MakeTensor({2, 3}, 1, 5);
   const std::vector<float> real = {0, 1, 2, 3, 4, 5};
   std::vector<uint8_t> stored(6);
-  QuantizeSample(tensor, real, stored);
+  QuantizeSample(tensor, *kernels::ActiveKernels().value(), real.data(), stored.data(), {});
   EXPECT_EQ(stored, (std::vector<uint8_t>{5, 6, 7, 8, 9, 10}));
 }
 

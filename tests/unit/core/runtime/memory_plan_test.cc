@@ -13,38 +13,70 @@ namespace {
 
 using test::ModelBuilder;
 
-// Plays the model through: every tensor's bytes hold its own number from where it is written to
-// where it is last read. Aliases of a reshape hold the same.
-void ExpectNothingIsOverwritten(const artifact::Model& model) {
-  const MemoryPlan plan = PlanMemory(model);
-  std::vector<int32_t> owner(plan.arena_bytes, -1);
-  std::vector<int32_t> content(model.tensors.size());
-  const auto write = [&](int32_t tensor, int32_t value) {
-    content[tensor] = value;
-    const size_t bytes = SampleBytes(model.tensors[tensor]);
-    ASSERT_LE(plan.offsets[tensor] + bytes, plan.arena_bytes);
-    EXPECT_EQ(plan.offsets[tensor] % 64, 0u);
-    std::fill_n(owner.begin() + static_cast<int64_t>(plan.offsets[tensor]), bytes, value);
-  };
-  const auto read = [&](int32_t tensor) {
-    const size_t first = plan.offsets[tensor];
-    for (size_t i = first; i < first + SampleBytes(model.tensors[tensor]); ++i) {
-      ASSERT_EQ(owner[i], content[tensor]) << "tensor " << tensor << " was overwritten";
+// Plays the model through for a batch of two: every tensor's bytes hold its own number from where
+// it is written to where it is last read. Aliases of a reshape hold the same.
+class Player {
+ public:
+  explicit Player(const artifact::Model& model)
+      : model_(model),
+        plan_(PlanMemory(model)),
+        owner_(plan_.arena_bytes * kBatch, -1),
+        content_(model.tensors.size()) {}
+
+  void Play() {
+    Write(model_.input, model_.input);
+    for (const artifact::Layer& layer : model_.layers) {
+      const bool reshape = std::holds_alternative<artifact::Reshape>(layer.op);
+      const bool concat = std::holds_alternative<artifact::Concat>(layer.op);
+      for (const int32_t input : layer.inputs) Read(input);
+      Write(layer.output, reshape ? content_[layer.inputs[0]] : layer.output);
+      // The output does not overlap the inputs, but for those that are already in their place.
+      for (const int32_t input : layer.inputs) {
+        if (concat && plan_.places[input].pixel_bytes != 0) continue;
+        Read(input);
+      }
     }
-  };
-  write(model.input, model.input);
-  for (const artifact::Layer& layer : model.layers) {
-    const bool reshape = std::holds_alternative<artifact::Reshape>(layer.op);
-    for (const int32_t input : layer.inputs) read(input);
-    write(layer.output, reshape ? content[layer.inputs[0]] : layer.output);
-    // The output does not overlap the inputs.
-    for (const int32_t input : layer.inputs) read(input);
-    if (reshape) {
-      EXPECT_EQ(plan.offsets[layer.output], plan.offsets[layer.inputs[0]]);
+    Read(model_.output);
+  }
+
+  const MemoryPlan& plan() const { return plan_; }
+
+ private:
+  static constexpr int64_t kBatch = 2;
+
+  // Calls body(index into owner_) for every byte of the tensor.
+  template <typename Body>
+  void ForBytes(int32_t tensor, const Body& body) {
+    const Place& place = plan_.places[tensor];
+    EXPECT_EQ(place.offset % 64, 0u);
+    const size_t bytes = SampleBytes(model_.tensors[tensor]);
+    const auto channels = static_cast<size_t>(model_.tensors[tensor].shape.back());
+    uint8_t* const none = nullptr;
+    const auto first = static_cast<size_t>(place.Find(none, kBatch) - none);
+    for (size_t i = 0; i < bytes * kBatch; ++i) {
+      const size_t inside = i % bytes;
+      const size_t at = place.pixel_bytes == 0
+                            ? inside
+                            : inside / channels * place.pixel_bytes + inside % channels;
+      body(first + i / bytes * place.sample_bytes + at);
     }
   }
-  read(model.output);
-}
+  void Write(int32_t tensor, int32_t value) {
+    content_[tensor] = value;
+    ForBytes(tensor, [&](size_t at) { owner_.at(at) = value; });
+  }
+  void Read(int32_t tensor) {
+    int64_t overwritten = 0;
+    ForBytes(tensor, [&](size_t at) { overwritten += owner_.at(at) != content_[tensor]; });
+    ASSERT_EQ(overwritten, 0) << "tensor " << tensor << " was overwritten";
+  }
+
+  const artifact::Model& model_;
+  const MemoryPlan plan_;
+  std::vector<int32_t> owner_, content_;
+};
+
+void ExpectNothingIsOverwritten(const artifact::Model& model) { Player(model).Play(); }
 
 TEST(MemoryPlan, NothingAliveIsOverwritten) {
   ExpectNothingIsOverwritten(test::EveryOperator());
@@ -88,6 +120,37 @@ TEST(MemoryPlan, ChainsNeedTwoTensors) {
   int32_t x = b.input();
   for (int i = 0; i < 20; ++i) x = b.Table(x);
   EXPECT_EQ(PlanMemory(b.Finish(x)).arena_bytes, 2u * 8 * 8 * 16);
+}
+
+// Both branches are computed where the concatenation wants them: the arena holds the input, and the
+// concatenation, and nothing else.
+TEST(MemoryPlan, ConvolutionsWriteIntoTheirConcatenation) {
+  ModelBuilder b({8, 8, 16}, 1);
+  const int32_t first = b.Conv(b.input(), {.out_channels = 48});
+  const int32_t second = b.Conv(b.input(), {.out_channels = 16});
+  const int32_t both = b.Concat({first, second}, 2);
+  const artifact::Model model = b.Finish(both);
+  const MemoryPlan plan = PlanMemory(model);
+  EXPECT_EQ(plan.arena_bytes, 8u * 8 * (16 + 64));
+  EXPECT_EQ(plan.places[first].offset, plan.places[both].offset);
+  EXPECT_EQ(plan.places[second].offset, plan.places[both].offset);
+  EXPECT_EQ(plan.places[first].inner, 0u);
+  EXPECT_EQ(plan.places[second].inner, 48u);
+  EXPECT_EQ(plan.places[second].pixel_bytes, 64u);
+  EXPECT_EQ(plan.places[both].pixel_bytes, 0u);
+}
+
+TEST(MemoryPlan, BranchesWithOtherReadersKeepTheirOwnBytes) {
+  ModelBuilder b({8, 8, 16}, 1);
+  const int32_t twice = b.Conv(b.input(), {.out_channels = 16});
+  const int32_t read = b.Conv(b.input(), {.out_channels = 16});
+  const int32_t table = b.Table(b.input());
+  const int32_t both = b.Concat({twice, twice, read, table}, 2);
+  const artifact::Model model = b.Finish(b.Concat({both, read}, 2));
+  for (const int32_t tensor : {twice, read, table, both}) {
+    EXPECT_EQ(PlanMemory(model).places[tensor].pixel_bytes, 0u) << tensor;
+  }
+  ExpectNothingIsOverwritten(model);
 }
 
 TEST(MemoryPlan, ReshapeNeedsNothing) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include <random>
 #include <thread>
 
@@ -150,6 +152,42 @@ TEST(LoadedModel, SessionsKeepTheModelAlive) {
   float sum = 0;
   for (const float p : output) sum += p;
   EXPECT_NEAR(sum, 1, 1e-3);  // EveryOperator ends in a softmax
+}
+
+// Threads, batches and kernels change who computes a value, never the value.
+TEST(Session, AllThreadsAndKernelsGiveTheSameBits) {
+  const auto bits = [](const artifact::Model& model, const kernels::KernelTable* kernels,
+                       int threads, int64_t batch) {
+    const auto loaded = LoadedModel::Create(model, kernels).value();
+    EXPECT_EQ(loaded->kernel_path(), kernels->name);
+    const auto session = Session::Create(loaded, 5, size_t{4} << 30, threads).value();
+    EXPECT_EQ(session->threads(), threads);
+    std::vector<float> input(batch * loaded->input_elements());
+    for (size_t i = 0; i < input.size(); ++i) input[i] = std::sin(static_cast<float>(i));
+    std::vector<float> output(batch * loaded->output_elements());
+    for (int run = 0; run < 2; ++run) EXPECT_TRUE(session->Run(batch, input, output).ok());
+    return output;
+  };
+  for (const artifact::Model& model : {test::EveryOperator(), test::MobileNetV2Like(32, 10)}) {
+    for (const int64_t batch : {1, 2, 5}) {
+      const auto expected = bits(model, &kernels::ReferenceKernels(), 1, batch);
+      for (const kernels::KernelTable* kernels : kernels::SupportedKernels()) {
+        for (const int threads : {1, 2, 3}) {
+          EXPECT_EQ(bits(model, kernels, threads, batch), expected)
+              << kernels->name << " threads " << threads << " batch " << batch;
+        }
+      }
+    }
+  }
+}
+
+TEST(Session, RefusesImpossibleThreads) {
+  const auto model = LoadedModel::Create(test::EveryOperator()).value();
+  for (const int threads : {0, -1, Session::kMaxThreads + 1}) {
+    const Status status = Session::Create(model, 1, size_t{4} << 30, threads).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_THAT(status.message(), testing::HasSubstr("threads"));
+  }
 }
 
 }  // namespace
