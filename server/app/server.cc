@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/base/file.h"
+#include "core/runtime/session.h"
 #include "server/http/routes.h"
 
 namespace haq::server::app {
@@ -27,6 +28,9 @@ Result<std::unique_ptr<Server>> Server::Start(const Settings& settings) {
 Server::~Server() { Stop(); }
 
 Status Server::StartParts() {
+  // Before anything is touched: no model could be loaded with a wrong HAQ_CPU.
+  HAQ_ASSIGN_OR_RETURN(const std::string_view kernels, runtime::KernelPath());
+  metrics_.SetKernels(kernels);
   // The data folder first: its lock keeps a second server away from everything that follows.
   HAQ_RETURN_IF_ERROR(OpenService());
   HAQ_RETURN_IF_ERROR(job_metrics_.Count(service_->queue()));

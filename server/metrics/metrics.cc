@@ -100,6 +100,8 @@ struct Metrics::Impl {
   Gauge& loaded = Build(prometheus::BuildGauge(), registry, "haq_models_loaded",
                         "Models that are loaded and answer requests")
                       .Add({});
+  Family<Gauge>& kernels = Build(prometheus::BuildGauge(), registry, "haq_inference_kernels_info",
+                                 "Always 1; the label says which kernels inference runs on");
   Family<Counter>& rpcs = Build(prometheus::BuildCounter(), registry, "haq_grpc_requests_total",
                                 "gRPC calls that ended");
   Family<Counter>& http = Build(prometheus::BuildCounter(), registry, "haq_http_requests_total",
@@ -176,6 +178,10 @@ void Metrics::ObserveInferenceStages(const std::string& model, double queue_seco
 
 void Metrics::SetInferenceQueue(int64_t requests) {
   impl_->queue.Set(static_cast<double>(requests));
+}
+
+void Metrics::SetKernels(std::string_view kernels) {
+  impl_->kernels.Add({{"kernels", std::string(kernels)}}).Set(1);
 }
 
 void Metrics::CountRpc(std::string_view method, std::string_view code) {

@@ -38,6 +38,9 @@ class Metrics {
   // Requests that wait for a thread.
   void SetInferenceQueue(int64_t requests);
 
+  // The kernels that inference runs on.
+  void SetKernels(std::string_view kernels);
+
   // `method` as in the URL path ("/inference.GRPCInferenceService/ModelInfer"), of a service that
   // the server has.
   void CountRpc(std::string_view method, std::string_view code);

@@ -89,6 +89,7 @@ TEST(MetricsTest, ThePageListsWhatTheServerSays) {
   metrics.CountInference("m", StatusCode::kOk, 1, 0.1);
   metrics.CountRpc("/inference.GRPCInferenceService/ModelInfer", "OK");
   metrics.CountHttp("/v2", 200);
+  metrics.SetKernels("avx2");
   const auto documented = Documented();
   EXPECT_GE(documented.size(), 15u);
   EXPECT_EQ(Scraped(metrics.Scrape()), documented);
