@@ -1,0 +1,270 @@
+// Measures the integer engine: whole models, their layers, and the processor's peak.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "core/artifact/file.h"
+#include "core/base/exit_code.h"
+#include "core/runtime/session.h"
+#include "tests/bench/measure.h"
+#include "tests/bench/multiply_adds.h"
+#include "tests/bench/peak.h"
+
+namespace haq::bench {
+namespace {
+
+using nlohmann::json;
+using runtime::LoadedModel;
+using runtime::Session;
+
+struct Arguments {
+  std::string model, mode = "latency";
+  int threads = 1;
+  int64_t batch = 1;
+  double seconds = 2;
+  bool json = false;
+};
+
+using Model = std::shared_ptr<const LoadedModel>;
+
+Result<Model> LoadModel(const std::string& path, double* load_ms) {
+  const double start = WallSeconds();
+  HAQ_ASSIGN_OR_RETURN(artifact::Model model, artifact::Load(path));
+  HAQ_ASSIGN_OR_RETURN(Model loaded, LoadedModel::Create(std::move(model)));
+  *load_ms = (WallSeconds() - start) * 1e3;
+  return loaded;
+}
+
+// Real values that reach every level of the input.
+std::vector<float> MakeInput(const LoadedModel& model, int64_t batch) {
+  const artifact::Tensor& tensor = model.model().tensors[model.model().input];
+  std::vector<float> input(static_cast<size_t>(model.input_elements() * batch));
+  for (size_t i = 0; i < input.size(); ++i) {
+    const double level = 127.5 + 128 * std::sin(static_cast<double>(i) * 0.7);
+    input[i] = static_cast<float>(level - tensor.zero_point) * tensor.scale;
+  }
+  return input;
+}
+
+// Runs a session until `end` and notes the time of each run; the first few warm up.
+Status RunUntil(Session& session, int64_t batch, double seconds, std::vector<double>* times) {
+  const std::vector<float> input = MakeInput(session.model(), batch);
+  std::vector<float> output(static_cast<size_t>(session.model().output_elements() * batch));
+  for (int i = 0; i < 3; ++i) HAQ_RETURN_IF_ERROR(session.Run(batch, input, output));
+  const double end = WallSeconds() + seconds;
+  for (double start = WallSeconds(); start < end;) {
+    HAQ_RETURN_IF_ERROR(session.Run(batch, input, output));
+    const double now = WallSeconds();
+    times->push_back(now - start);
+    start = now;
+  }
+  return {};
+}
+
+// One session of one thread on each of N threads.
+Status RunThroughput(const Model& model, const Arguments& arguments, std::vector<double>* times) {
+  std::vector<std::vector<double>> of_thread(static_cast<size_t>(arguments.threads));
+  std::vector<Status> status(of_thread.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < of_thread.size(); ++i) {
+    threads.emplace_back([&, i] {
+      auto session = Session::Create(model, arguments.batch);
+      status[i] = session.ok()
+                      ? RunUntil(**session, arguments.batch, arguments.seconds, &of_thread[i])
+                      : session.status();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (size_t i = 0; i < of_thread.size(); ++i) {
+    HAQ_RETURN_IF_ERROR(status[i]);
+    times->insert(times->end(), of_thread[i].begin(), of_thread[i].end());
+  }
+  return {};
+}
+
+Status RunModel(const Arguments& arguments) {
+  const int64_t before = ResidentBytes();
+  double load_ms = 0;
+  HAQ_ASSIGN_OR_RETURN(const Model model, LoadModel(arguments.model, &load_ms));
+  const int64_t model_bytes = ResidentBytes() - before;
+  const Peak peak = MeasurePeak();
+  const bool latency = arguments.mode == "latency";
+  const int session_threads = latency ? arguments.threads : 1;
+  std::vector<double> all;
+  if (latency) {
+    HAQ_ASSIGN_OR_RETURN(const auto session,
+                         Session::Create(model, arguments.batch, size_t{4} << 30, session_threads));
+    HAQ_RETURN_IF_ERROR(RunUntil(*session, arguments.batch, arguments.seconds, &all));
+  } else {
+    HAQ_RETURN_IF_ERROR(RunThroughput(model, arguments, &all));
+  }
+  const Times times = Summarize(std::move(all));
+  const double sessions = latency ? 1 : arguments.threads;
+  const double images = static_cast<double>(arguments.batch) * sessions / times.median;
+  const double gmacs = images * static_cast<double>(MultiplyAdds(model->model())) * 1e-9;
+  const double share = peak.gmacs > 0 ? gmacs / (peak.gmacs * arguments.threads) : 0;
+  const json report = {{"model", arguments.model},
+                       {"kernels", model->kernel_path()},
+                       {"mode", arguments.mode},
+                       {"threads", arguments.threads},
+                       {"batch", arguments.batch},
+                       {"runs", times.runs},
+                       {"median_ms", times.median * 1e3},
+                       {"min_ms", times.min * 1e3},
+                       {"p99_ms", times.p99 * 1e3},
+                       {"images_per_second", images},
+                       {"multiply_adds", MultiplyAdds(model->model())},
+                       {"gmacs_per_second", gmacs},
+                       {"peak_instruction", peak.instruction},
+                       {"peak_gmacs_per_second", peak.gmacs},
+                       {"share_of_peak", share},
+                       {"load_ms", load_ms},
+                       {"model_bytes", model_bytes},
+                       {"session_bytes", model->ArenaBytes(arguments.batch, session_threads)},
+                       {"peak_memory_bytes", PeakMemoryBytes()}};
+  if (arguments.json) {
+    fmt::print("{}\n", report.dump(2));
+    return {};
+  }
+  fmt::print("{}  kernels {}  {} {}  batch {}\n", arguments.model, model->kernel_path(),
+             arguments.threads, latency ? "thread(s), one inference" : "independent session(s)",
+             arguments.batch);
+  fmt::print("median {:.3f} ms  min {:.3f} ms  p99 {:.3f} ms  ({} runs)\n", times.median * 1e3,
+             times.min * 1e3, times.p99 * 1e3, times.runs);
+  fmt::print("{:.1f} images/s  {:.1f} GMAC/s  {:.1f} % of {} x {:.1f} ({})\n", images, gmacs,
+             share * 100, arguments.threads, peak.gmacs, peak.instruction);
+  fmt::print("load {:.1f} ms  model {:.2f} MiB  session {:.2f} MiB  peak memory {:.1f} MiB\n",
+             load_ms, static_cast<double>(model_bytes) / (1 << 20),
+             static_cast<double>(model->ArenaBytes(arguments.batch, session_threads)) / (1 << 20),
+             static_cast<double>(PeakMemoryBytes()) / (1 << 20));
+  return {};
+}
+
+// The time from one tap to the next is the layer's.
+Status RunLayers(const Arguments& arguments) {
+  double load_ms = 0;
+  HAQ_ASSIGN_OR_RETURN(const Model model, LoadModel(arguments.model, &load_ms));
+  HAQ_ASSIGN_OR_RETURN(const auto session,
+                       Session::Create(model, arguments.batch, size_t{4} << 30, arguments.threads));
+  const Peak peak = MeasurePeak();
+  const std::vector<float> input = MakeInput(*model, arguments.batch);
+  std::vector<float> output(static_cast<size_t>(model->output_elements() * arguments.batch));
+  const artifact::Model& layers = model->model();
+  std::vector<std::vector<double>> times(layers.layers.size() + 1);
+  size_t next = 0;
+  double last = 0;
+  const auto tap = [&](int32_t, std::span<const uint8_t>) {
+    const double now = WallSeconds();
+    times[next++].push_back(now - last);
+    last = WallSeconds();
+  };
+  for (const double end = WallSeconds() + arguments.seconds; WallSeconds() < end;) {
+    next = 0;
+    last = WallSeconds();
+    HAQ_RETURN_IF_ERROR(session->Run(arguments.batch, input, output, tap));
+  }
+  json rows = json::array();
+  const auto add = [&](const std::string& name, std::string_view op, const std::string& shape,
+                       int64_t macs, std::vector<double> seconds) {
+    const Times summary = Summarize(std::move(seconds));
+    const double gmacs =
+        static_cast<double>(macs * arguments.batch) / std::max(summary.min, 1e-9) * 1e-9;
+    rows.push_back(
+        {{"name", name},
+         {"op", op},
+         {"shape", shape},
+         {"median_us", summary.median * 1e6},
+         {"min_us", summary.min * 1e6},
+         {"multiply_adds", macs},
+         {"gmacs_per_second", gmacs},
+         {"share_of_peak", peak.gmacs > 0 ? gmacs / (peak.gmacs * arguments.threads) : 0}});
+  };
+  add("input", "quantize", "", 0, times[0]);
+  for (size_t i = 0; i < layers.layers.size(); ++i) {
+    const artifact::Layer& layer = layers.layers[i];
+    std::string shape = fmt::format("{}", fmt::join(layers.tensors[layer.inputs[0]].shape, "x"));
+    shape += fmt::format(" -> {}", fmt::join(layers.tensors[layer.output].shape, "x"));
+    if (const auto* conv = std::get_if<artifact::Conv2d>(&layer.op)) {
+      shape += fmt::format("  {}x{}/{} g{}", conv->kernel_h, conv->kernel_w, conv->stride_h,
+                           conv->groups);
+      if (layer.inputs.size() > 1) shape += " +residual";
+    }
+    add(layer.name, artifact::OpName(layer.op), shape, MultiplyAdds(layers, layer), times[i + 1]);
+  }
+  if (arguments.json) {
+    fmt::print("{}\n", json{{"kernels", model->kernel_path()}, {"layers", rows}}.dump(2));
+    return {};
+  }
+  double sum = 0;
+  for (const json& row : rows) {
+    sum += row["min_us"].get<double>();
+    fmt::print("{:9.1f} us {:7.1f} GMAC/s {:5.1f} %  {:10} {:44} {}\n", row["min_us"].get<double>(),
+               row["gmacs_per_second"].get<double>(), row["share_of_peak"].get<double>() * 100,
+               row["op"].get<std::string>(), row["shape"].get<std::string>(),
+               row["name"].get<std::string>());
+  }
+  fmt::print("{:9.1f} us in all, kernels {}\n", sum, model->kernel_path());
+  return {};
+}
+
+Status RunPeak(const Arguments& arguments) {
+  const Peak peak = MeasurePeak();
+  if (arguments.json) {
+    fmt::print("{}\n",
+               json{{"instruction", peak.instruction}, {"gmacs_per_second", peak.gmacs}}.dump(2));
+  } else {
+    fmt::print("{:.1f} GMAC/s ({})\n", peak.gmacs, peak.instruction);
+  }
+  return {};
+}
+
+int Main(int argc, char** argv) {
+  Arguments arguments;
+  Status (*action)(const Arguments&) = nullptr;
+  CLI::App root{"Measures the integer engine. HAQ_CPU=scalar|avx2|avx512vnni forces the kernels.",
+                "haq-bench"};
+  root.require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, Status (*run)(const Arguments&)) {
+    CLI::App* command = root.add_subcommand(name, help);
+    command->add_flag("--json", arguments.json, "Print JSON");
+    command->callback([&action, run] { action = run; });
+    return command;
+  };
+  add("peak", "Multiply-adds a second in registers alone", &RunPeak);
+  for (CLI::App* command : {add("run", "Time whole inferences", &RunModel),
+                            add("layers", "Time every layer", &RunLayers)}) {
+    command->add_option("MODEL", arguments.model, "The .haq file")->required();
+    command->add_option("--threads", arguments.threads, "Threads (default 1)")
+        ->check(CLI::Range(1, Session::kMaxThreads));
+    command->add_option("--batch", arguments.batch, "Images a run (default 1)")
+        ->check(CLI::Range(1, 1 << 16));
+    command->add_option("--seconds", arguments.seconds, "How long (default 2)")
+        ->check(CLI::Range(0.01, 3600.0));
+  }
+  root.get_subcommand("run")
+      ->add_option(
+          "--mode", arguments.mode,
+          "latency (default): the threads share one inference; throughput: each thread has "
+          "its own")
+      ->check(CLI::IsMember({"latency", "throughput"}));
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return root.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  const Status status = action(arguments);
+  if (!status.ok()) {
+    fmt::print(stderr, "haq-bench: {}: {}\n", StatusCodeName(status.code()), status.message());
+  }
+  return ExitCodeOf(status.code());
+}
+
+}  // namespace
+}  // namespace haq::bench
+
+int main(int argc, char** argv) { return haq::bench::Main(argc, argv); }

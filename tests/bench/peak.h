@@ -1,0 +1,20 @@
+// What the processor gives when nothing but multiply-adds in registers is asked of it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace haq::bench {
+
+struct Peak {
+  std::string instruction;  // "vpdpbusd 512", "vpmaddwd 256"; "" where there is neither
+  double gmacs = 0;         // 10^9 multiply-adds of 8-bit numbers a second, one thread
+};
+// The best of several short runs on the calling thread's own processor time.
+Peak MeasurePeak();
+
+// Each does `rounds` rounds of independent instructions and returns the multiply-adds of one round.
+int64_t RoundsAvx512Vnni(int64_t rounds);
+int64_t RoundsAvx2(int64_t rounds);
+
+}  // namespace haq::bench
