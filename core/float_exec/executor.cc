@@ -39,6 +39,11 @@ at::Tensor Edited(const at::Tensor& tensor, const Executor::Edit& edit, bool any
   return copy;
 }
 
+void CopyElements(const at::Tensor& tensor, std::span<float> to) {
+  const at::Tensor plain = PlainLayout(tensor);
+  std::memcpy(to.data(), plain.data_ptr<float>(), to.size_bytes());
+}
+
 // Nobody else looks at this tensor's memory.
 bool IsAlone(const at::Tensor& tensor) {
   return tensor.use_count() == 1 && tensor.storage().use_count() == 1 &&
@@ -67,9 +72,8 @@ struct Executor::Impl {
   void Prepare();
   void RunSteps(std::string_view& place, const Observer& observe, const ObserverNeeds& needs);
   Status Rerun(std::string_view place, ir::ValueId changed, std::span<float> output,
-               const std::function<at::Tensor()>& make);
-  void CopyOutput(std::span<float> output) const;
-  void RunStep(const Step& step);
+               const std::function<at::Tensor()>& make) const;
+  static void RunStep(const Step& step, std::vector<at::Tensor>& values);
   static void Tell(const Observer& observe, const ObserverNeeds& needs, ir::ValueId value,
                    const at::Tensor& tensor);
 };
@@ -92,7 +96,7 @@ void Executor::Impl::Prepare() {
   }
 }
 
-void Executor::Impl::RunStep(const Step& step) {
+void Executor::Impl::RunStep(const Step& step, std::vector<at::Tensor>& values) {
   std::vector<at::Tensor> inputs;
   for (const ir::ValueId input : step.inputs) inputs.push_back(values[input]);
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -116,7 +120,7 @@ void Executor::Impl::RunSteps(std::string_view& place, const Observer& observe,
                               const ObserverNeeds& needs) {
   for (size_t i = 0; i < steps.size(); ++i) {
     place = graph.nodes[i].name;
-    RunStep(steps[i]);
+    RunStep(steps[i], values);
     const ir::ValueId made = steps[i].output;
     // What is kept has two owners, so that no later step takes its memory.
     if (!kept.empty()) kept[made] = values[made];
@@ -125,7 +129,7 @@ void Executor::Impl::RunSteps(std::string_view& place, const Observer& observe,
 }
 
 Status Executor::Impl::Rerun(std::string_view place, ir::ValueId changed, std::span<float> output,
-                             const std::function<at::Tensor()>& make) {
+                             const std::function<at::Tensor()>& make) const {
   if (kept.empty()) return FailedPrecondition("no values were kept to run again from");
   const int64_t n = kept[graph.input].size(0);
   if (output.size() != static_cast<size_t>(n * output_elements)) {
@@ -134,32 +138,24 @@ Status Executor::Impl::Rerun(std::string_view place, ir::ValueId changed, std::s
   }
   try {
     const c10::InferenceMode inference;
-    at::set_num_threads(threads);
-    values = kept;
-    values[changed] = make();
-    std::vector<bool> differs(values.size());
+    if (!at::in_parallel_region()) at::set_num_threads(threads);
+    std::vector<at::Tensor> own = kept;
+    own[changed] = make();
+    std::vector<bool> differs(own.size());
     differs[changed] = true;
     for (size_t i = 0; i < steps.size(); ++i) {
       const auto& inputs = steps[i].inputs;
       if (std::none_of(inputs.begin(), inputs.end(), [&](auto in) { return differs[in]; }))
         continue;
       place = graph.nodes[i].name;
-      RunStep(steps[i]);
+      RunStep(steps[i], own);
       differs[steps[i].output] = true;
     }
-    CopyOutput(output);
-    values.clear();
+    CopyElements(own[graph.output], output);
     return {};
   } catch (const std::exception& error) {
-    values.clear();
-    kept.clear();
     return InternalError("FP32 execution of '{}': {}", place, Reason(error));
   }
-}
-
-void Executor::Impl::CopyOutput(std::span<float> output) const {
-  const at::Tensor result = PlainLayout(values[graph.output]);
-  std::memcpy(output.data(), result.data_ptr<float>(), output.size_bytes());
 }
 
 Executor::Executor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -222,7 +218,7 @@ Status Executor::RunAll(int64_t n, std::span<const float> input, std::span<float
     impl.values[graph.input] = sample;
     Impl::Tell(observe, needs, graph.input, sample);
     impl.RunSteps(place, observe, needs);
-    impl.CopyOutput(output);
+    CopyElements(impl.values[graph.output], output);
     impl.values.clear();
     return {};
   } catch (const std::exception& error) {
@@ -235,14 +231,14 @@ Status Executor::RunAll(int64_t n, std::span<const float> input, std::span<float
 void Executor::Forget() { impl_->kept.clear(); }
 
 Status Executor::RerunWithValue(ir::ValueId value, const Edit& edit, bool any_order,
-                                std::span<float> output) {
-  Impl& impl = *impl_;
+                                std::span<float> output) const {
+  const Impl& impl = *impl_;
   return impl.Rerun(impl.graph.values[value].name, value, output,
                     [&] { return Edited(impl.kept[value], edit, any_order); });
 }
 
-Status Executor::RerunWithOp(int node, const ir::Op& op, std::span<float> output) {
-  Impl& impl = *impl_;
+Status Executor::RerunWithOp(int node, const ir::Op& op, std::span<float> output) const {
+  const Impl& impl = *impl_;
   const ir::Node& changed = impl.graph.nodes[node];
   return impl.Rerun(changed.name, changed.output, output, [&] {
     std::vector<at::Tensor> inputs;

@@ -47,10 +47,9 @@ class Executor {
              const Observer& observe, const ObserverNeeds& needs);
 
   // What would come out if something inside were different: RunAndKeep runs like Run and keeps
-  // every value in memory; a Rerun then runs just the nodes that depend on what it changes, and
-  // leaves what was kept as it was. Its result has the bits of a whole run with that change. Kept
-  // are the values of the last RunAndKeep, until the next run, Forget or failure; without them
-  // Reruns return kFailedPrecondition.
+  // every value in memory; a Rerun then runs just the nodes that depend on what it changes. Its
+  // result has the bits of a whole run with that change. Kept are the values of the last
+  // RunAndKeep, until the next run or Forget; without them Reruns return kFailedPrecondition.
   Status RunAndKeep(int64_t n, std::span<const float> input, std::span<float> output) {
     return RunAndKeep(n, input, output, {}, {});
   }
@@ -61,11 +60,13 @@ class Executor {
   // Changes, in place, the elements of a value for the whole batch, in row-major order of its
   // shape, or in any order (each sample by itself) where that was said to do.
   using Edit = std::function<void(std::span<float> elements)>;
+  // Reruns may be called from bodies of ParallelFor: many of them at a time, on one thread each,
+  // are faster than one after the other on all threads.
   Status RerunWithValue(ir::ValueId value, const Edit& edit, bool any_order,
-                        std::span<float> output);
+                        std::span<float> output) const;
   // With another operator at `node` (an index into graph.nodes): of the same kind and shapes, such
   // as a convolution with other weights.
-  Status RerunWithOp(int node, const ir::Op& op, std::span<float> output);
+  Status RerunWithOp(int node, const ir::Op& op, std::span<float> output) const;
 
  private:
   Status RunAll(int64_t n, std::span<const float> input, std::span<float> output,

@@ -153,6 +153,23 @@ TEST_F(RerunTest, EditsGetTheElementsInRowMajorOrder) {
   }
 }
 
+TEST_F(RerunTest, ManyAtATimeGiveTheSameBits) {
+  Keep();
+  const auto values = static_cast<int64_t>(graph_.values.size());
+  std::vector<std::vector<float>> alone(values), together(4 * values);
+  for (int64_t i = 0; i < values; ++i) {
+    alone[i].resize(kBatch * 5);
+    ASSERT_TRUE(
+        executor_->RerunWithValue(static_cast<ir::ValueId>(i), ClampElements, true, alone[i]).ok());
+  }
+  executor_->ParallelFor(4 * values, [&](int64_t i) {
+    together[i].resize(kBatch * 5);
+    const auto value = static_cast<ir::ValueId>(i % values);
+    EXPECT_TRUE(executor_->RerunWithValue(value, ClampElements, true, together[i]).ok());
+  });
+  for (int64_t i = 0; i < 4 * values; ++i) EXPECT_EQ(together[i], alone[i % values]) << i;
+}
+
 TEST_F(RerunTest, NeedsValuesThatWereKept) {
   std::vector<float> output(kBatch * 5), shorter(5);
   const auto rerun = [&](std::span<float> to) {
