@@ -135,13 +135,28 @@ std::string WorstLayers(const json& report, int count) {
   return "  the layers that lose most\n" + table.Text(2);
 }
 
+std::string Diagnosis(const json& report, int count) {
+  const json findings = At(report, "/diagnosis");
+  std::string text;
+  for (const json& finding : findings) {
+    if (count-- <= 0) break;
+    const json share = At(finding, "/share");
+    text += fmt::format(
+        "  {:>6}  {}: {}\n          {}\n",
+        share.is_number() ? fmt::format("{:.1f} %", share.get<double>() * 100) : "-",
+        Text(At(finding, "/tensor")), Text(At(finding, "/text")), Text(At(finding, "/action")));
+  }
+  return text.empty() ? ""
+                      : "  what costs most, by its share of the noise, and what to do\n" + text;
+}
+
 }  // namespace
 
 std::string FormatReport(std::string_view report_json, int worst_layers) {
   const json report = json::parse(report_json, nullptr, /*allow_exceptions=*/false);
   if (!report.is_object()) return std::string(report_json);
   return Warnings(report) + Corrections(report) + Accuracies(report) +
-         WorstLayers(report, worst_layers);
+         WorstLayers(report, worst_layers) + Diagnosis(report, worst_layers);
 }
 
 }  // namespace haq::client

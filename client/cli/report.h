@@ -6,9 +6,9 @@
 
 namespace haq::client {
 
-// Warnings, the corrections, FP32 beside INT8 with intervals, agreement, SQNR and the layers that
-// lose most; `worst_layers` of them. A report of another version shows what it has. Text that is no
-// JSON is returned as it is.
+// Warnings, the corrections, FP32 beside INT8 with intervals, agreement, SQNR, the layers that lose
+// most and the first findings of the diagnosis; `worst_layers` of each. A report of another version
+// shows what it has. Text that is no JSON is returned as it is.
 std::string FormatReport(std::string_view report_json, int worst_layers = 5);
 
 }  // namespace haq::client

@@ -27,8 +27,8 @@ class Sqnr {
   void Add(const Sqnr& other);
   // Infinity when nothing differs; 0 when nothing was added.
   double Decibel() const;
-  double signal() const { return signal_; }
-  double noise() const { return noise_; }
+  double signal() const { return signal_; }  // sum f^2
+  double noise() const { return noise_; }    // sum (f - q)^2
   void Save(ByteWriter& writer) const;
   void Restore(ByteReader& reader);
 

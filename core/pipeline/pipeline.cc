@@ -16,10 +16,12 @@
 #include "core/lower/lower.h"
 #include "core/pipeline/calibration_check.h"
 #include "core/pipeline/checkpoint.h"
+#include "core/pipeline/diagnosis.h"
 #include "core/pipeline/image_batches.h"
 #include "core/pipeline/integer_runner.h"
 #include "core/pipeline/layer_sqnr.h"
 #include "core/pipeline/report.h"
+#include "core/pipeline/sensitivity.h"
 #include "core/pipeline/tensor_figures.h"
 #include "core/pipeline/wide.h"
 #include "core/quant/wide.h"
@@ -117,6 +119,9 @@ class Job {
     HAQ_RETURN_IF_ERROR(LowerAndSerialize(calibrator));
     Warn(calibrator);
     HAQ_RETURN_IF_ERROR(MeasureLayers());
+    HAQ_RETURN_IF_ERROR(MeasureSensitivity());
+    findings_ =
+        Diagnose({options_, graph_, lowered_, calibrator, ranges_, figures_, *sensitivity_});
     HAQ_RETURN_IF_ERROR(Evaluate());
     std::string report = MakeReport(ReportInputsNow());
     return Output{std::move(artifact_), std::move(report)};
@@ -247,6 +252,24 @@ class Job {
     return {};
   }
 
+  Status MeasureSensitivity() {
+    sensitivity_.emplace(graph_, lowered_);
+    HAQ_ASSIGN_OR_RETURN(const auto reader, inputs_.open_evaluation());
+    int64_t limit = SensitivityImages(graph_, lowered_);
+    if (options_.limit_evaluation > 0) limit = std::min(limit, options_.limit_evaluation);
+    ImageBatches batches(*reader, preprocess_, options_.input_shape, limit, pool_);
+    for (Batch batch;;) {
+      HAQ_RETURN_IF_ERROR(batches.Next(batch).WithContext("evaluation dataset"));
+      if (batch.n == 0) break;
+      HAQ_RETURN_IF_ERROR(sensitivity_->Add(*executor_, batch.n, batch.input, [&] {
+        listener_.OnProgress({"sensitivity", sensitivity_->images(), limit, 0});
+        return cancellation_.Check();
+      }));
+    }
+    listener_.OnProgress({"sensitivity", sensitivity_->images(), limit, 0});
+    return {};
+  }
+
   Status Evaluate() {
     if (!checkpoint_.evaluation.empty()) {
       ByteReader reader(checkpoint_.evaluation);
@@ -302,6 +325,8 @@ class Job {
             layer_sqnr_db_,
             warnings_,
             figures_,
+            *sensitivity_,
+            findings_,
             layer_images_,
             calibration_images_,
             checkpoint_.calibration_seconds,
@@ -329,6 +354,8 @@ class Job {
   std::unique_ptr<IntegerRunner> runner_;
   std::vector<double> layer_sqnr_db_;
   int64_t layer_images_ = 0;
+  std::optional<Sensitivity> sensitivity_;
+  std::vector<Finding> findings_;
   eval::Comparison comparison_;
   double evaluation_seconds_ = 0;
   std::vector<float> fp32_logits_, int8_logits_;

@@ -75,10 +75,30 @@ json RangesToJson(const TensorFigures& figures) {
   return ranges;
 }
 
+// null where nothing was measured, or nothing differs.
+json DecibelToJson(const eval::Sqnr& sqnr) {
+  return sqnr.noise() > 0 ? Number(sqnr.Decibel()) : json(nullptr);
+}
+
+json SensitivityToJson(const Sensitivity& sensitivity) {
+  double tensors = 0, weights = 0, signal = 0;
+  for (const TensorSensitivity& tensor : sensitivity.tensors()) {
+    tensors += tensor.isolated.noise();
+    weights += tensor.weights.noise();
+    signal = std::max({signal, tensor.isolated.signal(), tensor.weights.signal()});
+  }
+  return {{"images", sensitivity.images()},
+          {"summed_sqnr_db", Number(10 * std::log10(signal / (tensors + weights)))},
+          {"tensors_share", Number(tensors / (tensors + weights))},
+          {"weights_share", Number(weights / (tensors + weights))}};
+}
+
 json LayerToJson(const ReportInputs& in, size_t index) {
   const lower::TensorDecision& decision = in.lowered.decisions[index];
   const artifact::Tensor& tensor = in.lowered.model.tensors[decision.tensor];
   const quant::Range& observed = in.observed[decision.value];
+  const TensorSensitivity& alone = in.sensitivity.tensors()[index];
+  const double total = in.sensitivity.TotalNoise();
   return {{"name", tensor.name},
           {"op", decision.op},
           {"shape", tensor.shape},
@@ -91,7 +111,11 @@ json LayerToJson(const ReportInputs& in, size_t index) {
           {"observed", {observed.low, observed.high}},
           {"ranges", RangesToJson(in.figures[index])},
           {"histogram", HistogramToJson(in.figures[index])},
-          {"sqnr_db", Number(in.layer_sqnr_db[index])}};
+          {"sqnr_db", Number(in.layer_sqnr_db[index])},
+          {"isolated_sqnr_db", DecibelToJson(alone.isolated)},
+          {"share", Number(alone.isolated.noise() / total)},
+          {"weights_sqnr_db", DecibelToJson(alone.weights)},
+          {"weights_share", alone.sum >= 0 ? Number(alone.weights.noise() / total) : nullptr}};
 }
 
 }  // namespace
@@ -135,6 +159,8 @@ std::string MakeReport(const ReportInputs& in) {
       {"sqnr_interval", ToJson(in.comparison.sqnr_interval())},
       {"layers", layers},
       {"layers_images", in.layer_sqnr_images},
+      {"sensitivity", SensitivityToJson(in.sensitivity)},
+      {"diagnosis", DiagnosisToJson(in.findings)},
       {"calibration",
        {{"images", in.calibration_images},
         {"seconds", in.calibration_seconds},

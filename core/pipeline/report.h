@@ -8,7 +8,9 @@
 #include "core/eval/accuracy.h"
 #include "core/ir/graph.h"
 #include "core/lower/lower.h"
+#include "core/pipeline/diagnosis.h"
 #include "core/pipeline/pipeline.h"
+#include "core/pipeline/sensitivity.h"
 #include "core/pipeline/tensor_figures.h"
 
 namespace haq::pipeline {
@@ -22,6 +24,8 @@ struct ReportInputs {
   const std::vector<double>& layer_sqnr_db;   // by decision
   const std::vector<std::string>& warnings;
   const std::vector<TensorFigures>& figures;  // by decision
+  const Sensitivity& sensitivity;
+  const std::vector<Finding>& findings;
   int64_t layer_sqnr_images = 0;
   int64_t calibration_images = 0;
   double calibration_seconds = 0;

@@ -19,6 +19,16 @@ std::string Percent(const json& value) {
   return value.is_number() ? fmt::format("{:.2f} %", value.get<double>() * 100) : "-";
 }
 
+constexpr size_t kShownFindings = 5;
+
+// "12.9 %  conv1: what was found; what to do"
+std::string Finding(const json& finding) {
+  const auto text = [&](const char* key) { return finding.value(key, std::string("-")); };
+  return fmt::format("{:>6}  {}: {}; {}\n",
+                     fmt::format("{:.1f} %", finding.value("share", 0.0) * 100), text("tensor"),
+                     text("text"), text("action"));
+}
+
 }  // namespace
 
 void ConsoleListener::OnProgress(const pipeline::Progress& progress) {
@@ -62,7 +72,12 @@ std::string SummarizeReport(const std::string& report_json) {
     text += fmt::format("agreement {}  SQNR {}\n", Percent(At(report, "/agreement")),
                         sqnr.is_number() ? fmt::format("{:.2f} dB", sqnr.get<double>()) : "-");
   }
-  return text + fmt::format("{} images\n", At(report, "/images").dump());
+  text += fmt::format("{} images\n", At(report, "/images").dump());
+  const json findings = At(report, "/diagnosis");
+  for (size_t i = 0; i < std::min(findings.size(), kShownFindings); ++i) {
+    text += Finding(findings[i]);
+  }
+  return text;
 }
 
 }  // namespace haq::server::worker

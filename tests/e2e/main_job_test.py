@@ -30,8 +30,11 @@ class DemoJob(ServerTest):
         self.assertGreater(report["sqnr_db"], 15)
         self.assertGreater(report["calibration"]["images_per_second"], 0)
         self.assertGreater(report["calibration"]["peak_rss_bytes"], 1 << 20)
-        for key in ("name", "op", "scheme", "scale", "zero_point", "range", "sqnr_db"):
+        for key in ("name", "op", "scheme", "scale", "zero_point", "range", "sqnr_db", "isolated_sqnr_db", "share"):
             self.assertIn(key, report["layers"][0])
+        self.assertEqual(report["diagnosis"], sorted(report["diagnosis"], key=lambda f: -f["share"]))
+        for finding in report["diagnosis"]:
+            self.assertTrue(finding["text"] and finding["action"])
 
     def test_the_stream_told_the_whole_story(self):
         events = [line["event"] for line in self.watched if "event" in line]
@@ -50,6 +53,8 @@ class DemoJob(ServerTest):
         self.assertIn(f"{self.job['report']['int8']['top1'] * 100:.2f} %", shown)
         self.assertIn("agreement", shown)
         self.assertIn("the layers that lose most", shown)
+        self.assertIn("what to do", shown)
+        self.assertIn(self.job["report"]["diagnosis"][0]["action"], shown)
 
     def test_lists(self):
         self.assertIn("demo", self.ok(self.server.haq("models", "list")).out)

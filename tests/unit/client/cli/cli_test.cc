@@ -252,11 +252,26 @@ TEST(ReportTest, ShowsHowSureTheFiguresAre) {
               HasSubstr("corrections  none\n"));
 }
 
+TEST(ReportTest, ShowsTheFirstFindingsAndWhatToDo) {
+  const std::string text = FormatReport(R"({"diagnosis": [
+    {"tensor": "conv1", "share": 0.1288, "finding": "resolution", "figures": {},
+     "text": "8 bits are few", "action": "keep it at 16 bits: --wide conv1"},
+    {"tensor": "add7", "share": 0.05, "text": "b", "action": "c"},
+    {"tensor": "add8", "share": 0.04, "text": "b", "action": "c"}]})",
+                                        2);
+  EXPECT_THAT(text, HasSubstr("  what costs most, by its share of the noise, and what to do\n"
+                              "  12.9 %  conv1: 8 bits are few\n"
+                              "          keep it at 16 bits: --wide conv1\n"
+                              "   5.0 %  add7: b\n"));
+  EXPECT_THAT(text, Not(HasSubstr("add8")));
+  EXPECT_THAT(FormatReport(R"({"diagnosis": []})"), Not(HasSubstr("what costs most")));
+}
+
 TEST(ReportTest, SurvivesOtherDocuments) {
   EXPECT_EQ(FormatReport("no JSON"), "no JSON");
   EXPECT_THAT(FormatReport("{}"), HasSubstr("top-1"));
   EXPECT_THAT(FormatReport(R"({"layers": [{"sqnr_db": 1}, 5, null], "fp32": 3,
-                                 "corrections": {"a": 1}, "warnings": "none", "top1_change": {"interval": [1, "x"]}})"),
+                                 "corrections": {"a": 1}, "warnings": "none", "diagnosis": [3, {}], "top1_change": {"interval": [1, "x"]}})"),
               HasSubstr("1.0"));
 }
 

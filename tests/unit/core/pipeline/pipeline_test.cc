@@ -67,8 +67,8 @@ TEST_F(PipelineTest, ReportHasWhatUsersRead) {
     }
   }
   EXPECT_EQ(report["artifact"]["size_bytes"], output->artifact.size());
-  EXPECT_EQ(recorder.phases,
-            (std::vector<std::string>{"import", "calibrate", "lower", "layers", "evaluate"}));
+  EXPECT_EQ(recorder.phases, (std::vector<std::string>{"import", "calibrate", "lower", "layers",
+                                                       "sensitivity", "evaluate"}));
   ASSERT_FALSE(recorder.accuracies.empty());
   EXPECT_EQ(recorder.accuracies.back().images, 150);
   EXPECT_EQ(recorder.accuracies.back().int8_top1, report["int8"]["top1"].get<double>());
@@ -79,6 +79,33 @@ TEST_F(PipelineTest, ReportHasWhatUsersRead) {
   const auto evaluated = EvaluateArtifact(*model, evaluation, 0, recorder, {});
   ASSERT_TRUE(evaluated.ok()) << evaluated.status().ToString();
   EXPECT_EQ(json::parse(*evaluated)["int8"], report["int8"]);
+}
+
+TEST_F(PipelineTest, ReportSaysWhatEachRoundingCosts) {
+  Recorder recorder;
+  const auto output = Quantize(options_, MakeInputs(), recorder, {});
+  ASSERT_TRUE(output.ok()) << output.status().ToString();
+  const json report = json::parse(output->report_json);
+  double tensors = 0, weights = 0;
+  for (const json& layer : report["layers"]) {
+    // The parts of this network's concatenation share its scale.
+    const bool moved = layer["op"] == "max_pool2d" || layer["op"] == "concat";
+    EXPECT_EQ(layer["isolated_sqnr_db"].is_number(), !moved) << layer["name"];
+    EXPECT_EQ(layer["share"] == 0, moved) << layer["name"];
+    const bool weighted = layer["op"] == "conv2d" || layer["op"] == "linear";
+    EXPECT_EQ(layer["weights_sqnr_db"].is_number(), weighted) << layer["name"];
+    EXPECT_EQ(layer["weights_share"].is_number(), weighted) << layer["name"];
+    tensors += layer["share"].get<double>();
+    if (weighted) weights += layer["weights_share"].get<double>();
+  }
+  EXPECT_NEAR(tensors + weights, 1, 1e-9);
+  const json& sensitivity = report["sensitivity"];
+  EXPECT_EQ(sensitivity["images"], 64);
+  EXPECT_NEAR(sensitivity["tensors_share"].get<double>(), tensors, 1e-9);
+  EXPECT_NEAR(sensitivity["weights_share"].get<double>(), weights, 1e-9);
+  EXPECT_NEAR(sensitivity["summed_sqnr_db"].get<double>(), report["sqnr_db"].get<double>(), 2);
+  ASSERT_FALSE(report["diagnosis"].empty());
+  EXPECT_FALSE(report["diagnosis"][0]["action"].get<std::string>().empty());
 }
 
 TEST_F(PipelineTest, ReportSaysWhatBothNetworksSaidOfEveryImage) {
