@@ -130,6 +130,7 @@ int Main(int argc, const char* const* argv, std::FILE* out, std::FILE* err) {
   AddModelCommands(&root, &app);
   AddDatasetCommands(&root, &app);
   AddJobCommands(&root, &app);
+  AddTableCommand(&root, &app);
   AddInferCommand(&root, &app);
   AddArtifactCommands(&root, &app);
   AddStatusCommands(&root, &app);

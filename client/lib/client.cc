@@ -131,10 +131,10 @@ Status Client::DeleteDataset(const std::string& name, bool force) {
                        request, options_.timeout_ms, Repeat::kNo));
 }
 
-Result<v1::Job> Client::CreateJob(const v1::CalibrationSpec& spec) {
+Result<v1::Job> Client::CreateJob(const v1::CalibrationSpec& spec, const std::string& request_id) {
   v1::CreateJobRequest request;
   *request.mutable_spec() = spec;
-  request.set_request_id(NewRequestId());
+  request.set_request_id(request_id.empty() ? NewRequestId() : request_id);
   return Call(options_, *stubs_->jobs, &v1::JobService::Stub::CreateJob, request,
               options_.timeout_ms);
 }

@@ -62,7 +62,8 @@ class Client {
   Result<std::vector<v1::Dataset>> ListDatasets();
   Status DeleteDataset(const std::string& name, bool force);
 
-  Result<v1::Job> CreateJob(const v1::CalibrationSpec& spec);
+  // The same `request_id` returns the job that it made; "" is a new one.
+  Result<v1::Job> CreateJob(const v1::CalibrationSpec& spec, const std::string& request_id = "");
   Result<v1::Job> GetJob(const std::string& name);
   // Newest first, at most `limit` (0: all); JOB_STATE_UNSPECIFIED: in any state.
   Result<std::vector<v1::Job>> ListJobs(v1::JobState state, int64_t limit = 0);

@@ -48,7 +48,8 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, metavar="FILE", help="TorchScript file")
     parser.add_argument("--input-shape", required=True, metavar="C,H,W", help="one sample's shape")
-    parser.add_argument("--preprocess", metavar="FILE", help="docs/preprocessing.md; without it {}")
+    parser.add_argument("--preprocess", metavar="FILE|JSON", default="{}",
+                        help="docs/preprocessing.md (default: {})")
     for name in ("calibration", "evaluation"):
         parser.add_argument(f"--{name}", required=True, nargs="+", metavar="PATH",
                             help="a folder with a folder for each class, or tar shards")
@@ -109,8 +110,8 @@ def scripts_digest():
 class Peer:
     def __init__(self, arguments):
         self.arguments = arguments
-        text = "{}"
-        if arguments.preprocess:
+        text = arguments.preprocess
+        if not text.lstrip().startswith("{"):
             with open(arguments.preprocess, encoding="utf-8") as file:
                 text = file.read()
         self.preprocess = image_data.Preprocess(text)

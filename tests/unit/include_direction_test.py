@@ -36,7 +36,8 @@ ALLOWED = {
                    "server/rpc", "core/runtime", "core/artifact", "core/data", "core/base", "proto"],
     "server/worker": ["core", "proto"],
     "client/lib": ["core/base", "core/data", "proto"],
-    "client/cli": ["client/lib", "core/base", "core/data", "core/artifact", "core/quant", "proto"],
+    "client/comparison": ["core/eval", "core/base"],
+    "client/cli": ["client/lib", "client/comparison", "core/base", "core/data", "core/artifact", "core/quant", "proto"],
 }
 
 WRAPPED = {

@@ -80,6 +80,7 @@ TEST(MainTest, EveryCommandHasHelpWithExamplesAndExitCodes) {
                                                           {"jobs", "watch"},
                                                           {"jobs", "cancel"},
                                                           {"infer"},
+                                                          {"table"},
                                                           {"artifacts", "list"},
                                                           {"artifacts", "pull"},
                                                           {"artifacts", "show"},
