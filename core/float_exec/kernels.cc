@@ -1,13 +1,21 @@
 #include "core/float_exec/kernels.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <limits>
+
+#include "core/float_exec/dot_rows.h"
+#include "core/float_exec/parallel.h"
 
 namespace haq::float_exec {
 
 namespace {
 
 using Tensors = std::vector<at::Tensor>;
+
+// Outputs of a linear layer that one thread computes at a time.
+constexpr int64_t kLinearBlock = 16;
 
 // A pair of ATen functions, one of them in place.
 template <typename NewTensor, typename InPlace>
@@ -29,8 +37,22 @@ struct Maker {
     const at::Tensor weight = ToTensor(op.weight.data, op.weight.shape);
     at::Tensor bias;
     if (!op.bias.empty()) bias = ToTensor(op.bias, {static_cast<int64_t>(op.bias.size())});
-    return
-        [weight, bias](const Tensors& inputs, bool) { return at::linear(inputs[0], weight, bias); };
+    return [weight, bias](const Tensors& inputs, bool) {
+      const at::Tensor x = inputs[0].contiguous();
+      const int64_t depth = weight.size(1), outputs = weight.size(0), rows = x.numel() / depth;
+      std::vector<int64_t> shape = x.sizes().vec();
+      shape.back() = outputs;
+      at::Tensor out = at::empty(shape, x.options());
+      ParallelFor(at::get_num_threads(), (outputs + kLinearBlock - 1) / kLinearBlock,
+                  [&](int64_t block) {
+                    const int64_t first = block * kLinearBlock;
+                    DotRows(weight.data_ptr<float>() + first * depth,
+                            bias.defined() ? bias.data_ptr<float>() + first : nullptr,
+                            std::min(kLinearBlock, outputs - first), depth, x.data_ptr<float>(),
+                            rows, out.data_ptr<float>() + first, outputs);
+                  });
+      return out;
+    };
   }
 
   Kernel operator()(const ir::ChannelAffine& op) const {
