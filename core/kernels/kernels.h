@@ -14,6 +14,7 @@
 
 #include "core/base/status.h"
 #include "core/fixedpoint/requantize.h"
+#include "core/kernels/tie_break.h"
 
 namespace haq::kernels {
 
@@ -143,11 +144,11 @@ struct KernelTable {
   void (*transpose)(const Dims& in_dims, const int32_t* order, const uint8_t* in, uint8_t* out);
   // Planes of real numbers to stored levels:
   //
-  //   q = clamp(round(x / scale) + zero_point, 0, 255)
+  //   q = clamp(round(x / scale + kTieBreak) + zero_point, 0, 255)
   //
-  // The division is IEEE 754 binary32, round is to nearest with ties to even, both in the default
-  // rounding mode, so the bits are the same everywhere. NaN becomes the zero point, infinities
-  // saturate.
+  // Division and sum are IEEE 754 binary32, round is to nearest with ties to even, all in the
+  // default rounding mode, so the bits are the same everywhere. NaN becomes the zero point,
+  // infinities saturate.
   void (*quantize)(const PlaneShape& shape, float scale, int32_t zero_point, const float* real,
                    uint8_t* levels, Part part);
 };

@@ -2,6 +2,7 @@
 
 #include "core/kernels/avx2/store.h"
 #include "core/kernels/simd/interleave_three.h"
+#include "core/kernels/tie_break.h"
 
 namespace haq::kernels::avx2 {
 namespace {
@@ -33,17 +34,19 @@ void AddRow(const simd::AddCall& call) {
   }
 }
 
-// q = clamp(round(x / scale) + zero, 0, 255): the division and the rounding are IEEE's, as in the
-// scalar form.
+// q = clamp(round(x / scale + tie break) + zero, 0, 255): the division and the rounding are IEEE's,
+// as in the scalar form.
 void QuantizeRow(const simd::QuantizeCall& call) {
   const __m256 scale = _mm256_set1_ps(call.scale);
+  const __m256 tie_break = _mm256_set1_ps(kTieBreak);
   const __m256 low = _mm256_set1_ps(-1024.0f), high = _mm256_set1_ps(1024.0f);
   const __m256i zero_point = _mm256_set1_epi32(call.zero_point);
   for (int64_t i = 0; i < call.count; i += 8) {
     const auto count = static_cast<size_t>(call.count - i < 8 ? call.count - i : 8);
     float real[8] = {};
     __builtin_memcpy(real, call.real + i, count * sizeof(float));
-    __m256 y = _mm256_div_ps(_mm256_loadu_ps(count == 8 ? call.real + i : real), scale);
+    __m256 y = _mm256_add_ps(
+        _mm256_div_ps(_mm256_loadu_ps(count == 8 ? call.real + i : real), scale), tie_break);
     const __m256 number = _mm256_cmp_ps(y, y, _CMP_ORD_Q);
     y = _mm256_and_ps(_mm256_min_ps(_mm256_max_ps(y, low), high), number);
     const __m256i q = _mm256_add_epi32(_mm256_cvtps_epi32(y), zero_point);

@@ -2,6 +2,7 @@
 
 #include "core/kernels/avx512vnni/store.h"
 #include "core/kernels/simd/interleave_three.h"
+#include "core/kernels/tie_break.h"
 
 namespace haq::kernels::avx512vnni {
 namespace {
@@ -36,17 +37,19 @@ void AddRow(const simd::AddCall& call) {
   }
 }
 
-// q = clamp(round(x / scale) + zero, 0, 255): the division and the rounding are IEEE's, as in the
-// scalar form; min and max return their second operand for NaN, which is where the compare sends
-// it.
+// q = clamp(round(x / scale + tie break) + zero, 0, 255): the division and the rounding are IEEE's,
+// as in the scalar form; min and max return their second operand for NaN, which is where the
+// compare sends it.
 void QuantizeRow(const simd::QuantizeCall& call) {
   const __m512 scale = _mm512_set1_ps(call.scale);
+  const __m512 tie_break = _mm512_set1_ps(kTieBreak);
   const __m512 low = _mm512_set1_ps(-1024.0f), high = _mm512_set1_ps(1024.0f);
   const __m512i zero_point = _mm512_set1_epi32(call.zero_point);
   for (int64_t i = 0; i < call.count; i += 16) {
     const int64_t count = call.count - i < 16 ? call.count - i : 16;
     const auto mask = static_cast<__mmask16>(0xffff >> (16 - count));
-    const __m512 y = _mm512_div_ps(_mm512_maskz_loadu_ps(mask, call.real + i), scale);
+    const __m512 y =
+        _mm512_add_ps(_mm512_div_ps(_mm512_maskz_loadu_ps(mask, call.real + i), scale), tie_break);
     const __mmask16 number = _mm512_cmp_ps_mask(y, y, _CMP_ORD_Q);
     const __m512 clamped = _mm512_maskz_min_ps(number, _mm512_max_ps(y, low), high);
     const __m512i q = _mm512_add_epi32(

@@ -137,7 +137,7 @@ void Quantize(const PlaneShape& s, float scale, int32_t zero_point, const float*
               uint8_t* levels) {
   for (int64_t c = 0; c < s.channels; ++c) {
     for (int64_t p = 0; p < s.pixels; ++p) {
-      const float steps = real[c * s.pixels + p] / scale;
+      const float steps = real[c * s.pixels + p] / scale + kTieBreak;
       // Beyond every level, so that the integer exists.
       const float near = std::isnan(steps) ? 0.0f : std::clamp(steps, -1024.0f, 1024.0f);
       const int32_t q = static_cast<int32_t>(std::nearbyint(near)) + zero_point;

@@ -10,7 +10,7 @@ constexpr float kRounder = 12582912.0f;
 constexpr float kBeyond = 1024.0f;
 
 uint8_t QuantizeOne(float x, float scale, int32_t zero_point) {
-  float y = x / scale;
+  float y = x / scale + kTieBreak;
   y = y != y ? 0.0f : y;
   y = y < -kBeyond ? -kBeyond : y;
   y = y > kBeyond ? kBeyond : y;

@@ -26,13 +26,13 @@ uint8_t QuantizeOne(float x, float scale, int32_t zero_point) {
   return q;
 }
 
-TEST(Quantize, RoundsHalfToEven) {
-  EXPECT_EQ(QuantizeOne(0.5f, 1, 100), 100);
-  EXPECT_EQ(QuantizeOne(1.5f, 1, 100), 102);
-  EXPECT_EQ(QuantizeOne(2.5f, 1, 100), 102);
-  EXPECT_EQ(QuantizeOne(-0.5f, 1, 100), 100);
-  EXPECT_EQ(QuantizeOne(-1.5f, 1, 100), 98);
-  EXPECT_EQ(QuantizeOne(std::nextafter(0.5f, 1.0f), 1, 100), 101);
+TEST(Quantize, RoundsHalvesUp) {
+  for (const float half : {0.5f, 1.5f, 2.5f, -0.5f, -1.5f}) {
+    const auto up = static_cast<int>(half + 0.5f) + 100;
+    EXPECT_EQ(QuantizeOne(half, 1, 100), up);
+    EXPECT_EQ(QuantizeOne(half - 0x1p-12f, 1, 100), up);
+    EXPECT_EQ(QuantizeOne(half - 0x1p-8f, 1, 100), up - 1);
+  }
 }
 
 TEST(Quantize, SpecialValues) {
@@ -58,8 +58,20 @@ TEST(Quantize, IsTheFormula) {
   for (int i = 0; i < 200000; ++i) {
     const float x = value(random), scale = scales(random);
     const int zero = static_cast<int>(random() % 256);
-    const float expected = std::clamp(std::nearbyint(x / scale) + zero, 0.0f, 255.0f);
+    const float expected = std::clamp(std::nearbyint(x / scale + 0x1p-10f) + zero, 0.0f, 255.0f);
     ASSERT_EQ(QuantizeOne(x, scale, zero), expected) << x << " " << scale << " " << zero;
+  }
+}
+
+// However a program computes x / 127.5 - 1, every pixel lies just between two levels and goes up.
+TEST(Quantize, PixelsBetweenLevelsAreNotSplitByRoundingErrors) {
+  const float scale = 1 / 127.5f;
+  for (int pixel = 0; pixel < 256; ++pixel) {
+    const auto p = static_cast<float>(pixel);
+    EXPECT_EQ(QuantizeOne(p / 127.5f - 1, scale, 127), pixel);
+    EXPECT_EQ(QuantizeOne((p / 255 - 0.5f) / 0.5f, scale, 127), pixel);
+    EXPECT_EQ(QuantizeOne((p - 127.5f) * scale, scale, 127), pixel);
+    EXPECT_EQ(QuantizeOne(static_cast<float>(p * 0.00784313725490196 - 1), scale, 127), pixel);
   }
 }
 
