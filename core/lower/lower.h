@@ -16,12 +16,16 @@ struct SumWeights {
   int node = -1;                    // of the graph
   int32_t layer = 0;                // of the model
   quant::QuantizedWeights weights;  // in the model's order: [O][KH][KW][I / groups] or [O][I]
+  ir::ValueId residual = -1;        // the other summand, where the layer does an addition
 };
 
 struct Options {
   quant::SchemePolicy scheme = quant::SchemePolicy::kHybrid;
   quant::WeightGranularity weights = quant::WeightGranularity::kPerChannel;
   quant::HybridRule hybrid = {};
+  // The input's range is that of a grid which the input's values lie on: level 0 is its low end and
+  // level 255 its high end, whatever the scheme.
+  bool exact_input = false;
   // Weights to use instead of the nearest ones; `layer` is not read. Values and scales as an
   // earlier lowering of the same graph gave them, with other integers.
   std::vector<SumWeights> chosen_weights = {};

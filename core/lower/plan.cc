@@ -189,8 +189,11 @@ class Planner {
   Status ChooseParams() {
     plan_.params.resize(graph_.values.size());
     for (size_t value = 0; value < graph_.values.size(); ++value) {
-      auto params =
-          quant::ChooseTensorParams(shared_.RangeOf(value), options_.scheme, options_.hybrid);
+      const bool keep_ends =
+          options_.exact_input && shared_.Find(value) == shared_.Find(graph_.input);
+      auto params = quant::ChooseTensorParams(
+          shared_.RangeOf(value), keep_ends ? quant::SchemePolicy::kAsymmetric : options_.scheme,
+          options_.hybrid);
       if (!params.ok()) {
         return params.status().WithContext(
             ir::DescribeValue(graph_, static_cast<ir::ValueId>(value)));

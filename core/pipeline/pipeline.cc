@@ -10,6 +10,9 @@
 #include "core/base/thread_pool.h"
 #include "core/calib/calibrator.h"
 #include "core/calib/observer.h"
+#include "core/correct/bias_correction.h"
+#include "core/correct/equalize.h"
+#include "core/correct/input_shift.h"
 #include "core/eval/accuracy.h"
 #include "core/float_exec/executor.h"
 #include "core/import/torchscript/import.h"
@@ -34,6 +37,10 @@ using Clock = std::chrono::steady_clock;
 // Images behind the per-layer SQNR; enough for a tenth of a dB, since every image is thousands of
 // values.
 constexpr int64_t kLayerSqnrImages = 32;
+
+// Images behind the means and ranges per channel that equalization and bias correction use: every
+// image has thousands of values a channel.
+constexpr int64_t kStatisticsImages = 512;
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -76,8 +83,6 @@ Status CheckImplemented(const Options& options) {
   const auto unsupported = [](std::string_view field) {
     return Unsupported("{}: this build has no implementation of it", field);
   };
-  if (corrections.bias_correction) return unsupported("bias_correction");
-  if (corrections.equalize) return unsupported("equalize");
   if (corrections.adaround) return unsupported("adaround");
   if (options.wide_count > 0) return unsupported("wide_count");
   if (!options.wide_tensors.empty()) return unsupported("wide_tensors");
@@ -105,7 +110,9 @@ class Job {
 
   Result<Output> Run() {
     HAQ_RETURN_IF_ERROR(Validate(options_));
+    corrections_ = Resolve(options_);
     HAQ_ASSIGN_OR_RETURN(preprocess_, data::Preprocess::FromJson(options_.preprocess_json));
+    graph_preprocess_ = preprocess_;
     listener_.OnProgress({"import", 0, 1, 0});
     HAQ_ASSIGN_OR_RETURN(graph_, import::ImportTorchScript(inputs_.model, options_.input_shape));
     HAQ_RETURN_IF_ERROR(FindWideTensors(graph_, options_.wide_tensors).status());
@@ -114,6 +121,8 @@ class Job {
     listener_.OnProgress({"import", 1, 1, 0});
 
     RestoreCheckpoint();
+    HAQ_RETURN_IF_ERROR(LetPixelsEnterExactly());
+    if (corrections_.equalize) HAQ_RETURN_IF_ERROR(Equalize());
     calib::Calibrator calibrator(graph_, options_.method);
     HAQ_RETURN_IF_ERROR(Calibrate(calibrator));
     HAQ_RETURN_IF_ERROR(LowerAndSerialize(calibrator));
@@ -174,8 +183,8 @@ class Job {
 
   Status ObserveImages(calib::Calibrator& calibrator) {
     HAQ_ASSIGN_OR_RETURN(const auto reader, inputs_.open_calibration());
-    ImageBatches batches(*reader, preprocess_, options_.input_shape, options_.limit_calibration,
-                         pool_);
+    ImageBatches batches(*reader, graph_preprocess_, options_.input_shape,
+                         options_.limit_calibration, pool_);
     HAQ_RETURN_IF_ERROR(batches.Skip(calibrator.images()));
     const int64_t total = TotalOf(inputs_.calibration_images, options_.limit_calibration);
     const double seconds_before = checkpoint_.calibration_seconds;
@@ -206,6 +215,83 @@ class Job {
     for (const std::string& warning : warnings_) listener_.OnWarning(warning);
   }
 
+  // Runs `add` on the first calibration images, at most `limit`.
+  template <typename Add>
+  Status PassOverCalibration(const std::string& phase, int64_t limit, const Add& add) {
+    HAQ_ASSIGN_OR_RETURN(const auto reader, inputs_.open_calibration());
+    const int64_t most = TotalOf(options_.limit_calibration, limit);
+    ImageBatches batches(*reader, graph_preprocess_, options_.input_shape, most, pool_);
+    const int64_t total = TotalOf(inputs_.calibration_images, most);
+    int64_t done = 0;
+    const auto start = Clock::now();
+    for (Batch batch;;) {
+      HAQ_RETURN_IF_ERROR(cancellation_.Check());
+      HAQ_RETURN_IF_ERROR(batches.Next(batch).WithContext("calibration dataset"));
+      if (batch.n == 0) break;
+      HAQ_RETURN_IF_ERROR(add(batch));
+      done += batch.n;
+      listener_.OnProgress({phase, done, total, double(done) / SecondsSince(start)});
+    }
+    if (done == 0) return InvalidField("calibration_dataset", "has no images");
+    return {};
+  }
+
+  // Rewrites graph_; the FP32 network that accuracy is compared with stays the submitted one.
+  Status Rewrite(ir::Graph graph) {
+    if (!baseline_) {
+      baseline_graph_ = std::move(graph_);
+      HAQ_ASSIGN_OR_RETURN(baseline_,
+                           float_exec::Executor::Create(baseline_graph_, options_.threads));
+    }
+    graph_ = std::move(graph);
+    HAQ_ASSIGN_OR_RETURN(executor_, float_exec::Executor::Create(graph_, options_.threads));
+    return {};
+  }
+
+  // Part of `redistribution`: the other methods are measured as they are defined.
+  Status LetPixelsEnterExactly() {
+    if (options_.method != "redistribution" || options_.scheme == "symmetric") return {};
+    correct::PixelGrid pixels;
+    for (size_t c = 0; c < preprocess_.std.size(); ++c) {
+      pixels.step.push_back(preprocess_.scale / preprocess_.std[c]);
+      pixels.offset.push_back(-preprocess_.mean[c] / preprocess_.std[c]);
+    }
+    input_shift_ = correct::FindInputShift(graph_, pixels);
+    const auto moves = [](double shift) { return std::abs(shift) > 1e-9; };
+    if (!input_shift_ ||
+        std::none_of(input_shift_->shift.begin(), input_shift_->shift.end(), moves)) {
+      return {};
+    }
+    for (size_t c = 0; c < preprocess_.std.size(); ++c) {
+      graph_preprocess_.mean[c] -= input_shift_->shift[c] * preprocess_.std[c];
+    }
+    ir::Graph shifted = graph_;
+    correct::ShiftInput(shifted, *input_shift_);
+    return Rewrite(std::move(shifted));
+  }
+
+  Status Equalize() {
+    correct::ChannelStatistics statistics(graph_, correct::EqualizeNeeds(graph_));
+    HAQ_RETURN_IF_ERROR(PassOverCalibration("equalize", kStatisticsImages, [&](const Batch& batch) {
+      return statistics.Add(*executor_, batch.n, batch.input);
+    }));
+    HAQ_ASSIGN_OR_RETURN(const auto granularity, quant::ParseWeightGranularity(options_.weights));
+    ir::Graph equalized = graph_;
+    HAQ_ASSIGN_OR_RETURN(equalized_, correct::Equalize(equalized, statistics, granularity));
+    return Rewrite(std::move(equalized));
+  }
+
+  Status CorrectBiases(const lower::Options& lower_options) {
+    correct::ChannelStatistics statistics(graph_, correct::BiasCorrectionNeeds(graph_, lowered_));
+    HAQ_RETURN_IF_ERROR(PassOverCalibration(
+        "bias_correction", kStatisticsImages,
+        [&](const Batch& batch) { return statistics.Add(*executor_, batch.n, batch.input); }));
+    ir::Graph corrected = graph_;
+    HAQ_RETURN_IF_ERROR(correct::CorrectBiases(corrected, lowered_, statistics));
+    HAQ_ASSIGN_OR_RETURN(lowered_, lower::Lower(corrected, ranges_, lower_options));
+    return {};
+  }
+
   Status LowerAndSerialize(const calib::Calibrator& calibrator) {
     listener_.OnProgress({"lower", 0, 1, 0});
     lower::Options lower_options;
@@ -213,7 +299,12 @@ class Job {
     HAQ_ASSIGN_OR_RETURN(lower_options.weights, quant::ParseWeightGranularity(options_.weights));
     const calib::ChoiceContext context{lower_options.scheme, lower_options.hybrid};
     HAQ_ASSIGN_OR_RETURN(ranges_, calibrator.ChooseRanges(context));
+    if (input_shift_) {
+      ranges_[graph_.input] = input_shift_->range;
+      lower_options.exact_input = true;
+    }
     HAQ_ASSIGN_OR_RETURN(lowered_, lower::Lower(graph_, ranges_, lower_options));
+    if (corrections_.bias_correction) HAQ_RETURN_IF_ERROR(CorrectBiases(lower_options));
     HAQ_ASSIGN_OR_RETURN(figures_, MakeTensorFigures(calibrator, lowered_, context));
     artifact::Model& model = lowered_.model;
     model.input_shape = options_.input_shape;
@@ -234,7 +325,7 @@ class Job {
     const int64_t limit = options_.limit_evaluation > 0
                               ? std::min(options_.limit_evaluation, kLayerSqnrImages)
                               : kLayerSqnrImages;
-    ImageBatches batches(*reader, preprocess_, options_.input_shape, limit, pool_);
+    ImageBatches batches(*reader, graph_preprocess_, options_.input_shape, limit, pool_);
     LayerSqnr layers(graph_, lowered_);
     for (Batch batch;;) {
       HAQ_RETURN_IF_ERROR(batches.Next(batch).WithContext("evaluation dataset"));
@@ -306,7 +397,8 @@ class Job {
     HAQ_RETURN_IF_ERROR(CheckLabels(batch, classes));
     fp32_logits_.resize(batch.n * classes);
     int8_logits_.resize(batch.n * classes);
-    HAQ_RETURN_IF_ERROR(executor_->Run(batch.n, batch.input, fp32_logits_));
+    float_exec::Executor& submitted = baseline_ ? *baseline_ : *executor_;
+    HAQ_RETURN_IF_ERROR(submitted.Run(batch.n, batch.input, fp32_logits_));
     HAQ_RETURN_IF_ERROR(runner_->Run(batch.n, batch.input, int8_logits_));
     for (int64_t i = 0; i < batch.n; ++i) {
       const auto fp32 = std::span(fp32_logits_).subspan(i * classes, classes);
@@ -338,10 +430,16 @@ class Job {
   const Inputs& inputs_;
   Listener& listener_;
   const CancellationToken& cancellation_;
+  quant::Corrections corrections_;
   ThreadPool pool_;
   data::Preprocess preprocess_;
-  ir::Graph graph_;
+  ir::Graph graph_;                    // what is lowered: the submitted network, or a rewritten one
+  data::Preprocess graph_preprocess_;  // what graph_ takes
+  std::optional<correct::InputShift> input_shift_;
   std::unique_ptr<float_exec::Executor> executor_;
+  ir::Graph baseline_graph_;  // as submitted, where graph_ was equalized
+  std::unique_ptr<float_exec::Executor> baseline_;
+  std::vector<correct::EqualizedPair> equalized_;
   Checkpoint checkpoint_;
   Clock::time_point last_checkpoint_ = Clock::now();
   int64_t calibration_images_ = 0;

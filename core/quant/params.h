@@ -47,7 +47,7 @@ struct TensorParams {
 // than `symmetric_tolerance_db` over the asymmetric range (noise power goes with the square of the
 // scale).
 struct HybridRule {
-  double symmetric_tolerance_db = 0.5;
+  double symmetric_tolerance_db = 0.1;
 };
 
 // `observed` is widened to contain 0. A constant or all-zero tensor gets a range that represents

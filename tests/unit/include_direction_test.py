@@ -21,6 +21,7 @@ ALLOWED = {
     "core/calib": ["core/quant", "core/float_exec", "core/ir", "core/base"],
     "core/artifact": ["core/fixedpoint", "core/base"],
     "core/lower": ["core/quant", "core/ir", "core/artifact", "core/fixedpoint", "core/base"],
+    "core/correct": ["core/lower", "core/artifact", "core/quant", "core/float_exec", "core/ir", "core/base"],
     "core/kernels": ["core/fixedpoint", "core/base"],
     "core/runtime": ["core/kernels", "core/artifact", "core/fixedpoint", "core/base"],
     "core/eval": ["core/base"],

@@ -227,9 +227,7 @@ TEST_F(WrongInputTest, WhatIsNotImplementedIsRefusedByItsName) {
     ExpectError(StatusCode::kUnsupported, StartsWith(field + ": "));
     options_ = before;
   };
-  expect([](Options& o) { o.preset = "best"; }, "bias_correction");
-  expect([](Options& o) { o.bias_correction = true; }, "bias_correction");
-  expect([](Options& o) { o.equalize = true; }, "equalize");
+  expect([](Options& o) { o.preset = "best"; }, "adaround");
   expect([](Options& o) { o.adaround = true; }, "adaround");
   expect([](Options& o) { o.wide_count = 1; }, "wide_count");
   expect([](Options& o) { o.wide_tensors = {"input"}; }, "wide_tensors");
