@@ -348,7 +348,7 @@ class Job {
     HAQ_ASSIGN_OR_RETURN(const auto reader, inputs_.open_evaluation());
     int64_t limit = SensitivityImages(graph_, lowered_);
     if (options_.limit_evaluation > 0) limit = std::min(limit, options_.limit_evaluation);
-    ImageBatches batches(*reader, preprocess_, options_.input_shape, limit, pool_);
+    ImageBatches batches(*reader, graph_preprocess_, options_.input_shape, limit, pool_);
     for (Batch batch;;) {
       HAQ_RETURN_IF_ERROR(batches.Next(batch).WithContext("evaluation dataset"));
       if (batch.n == 0) break;
