@@ -171,7 +171,7 @@ void AddCalibrate(CLI::App* root, App* app) {
       "haq calibrate resnet20 --calibration cifar-calibration --evaluation cifar-test \\\n"
       "    --method minmax --scheme asymmetric --weights per_tensor --limit-evaluation 1000\n"
       "haq calibrate resnet20 --calibration cifar-calibration --evaluation cifar-test \\\n"
-      "    --preset best --equalize off --wide 6",
+      "    --preset best --equalize off",
       [app, options] { return Calibrate(app, *options); });
   command->add_option("MODEL", options->model, "Name of the model")->required();
   command->add_option("--calibration", options->calibration, "Dataset to choose the ranges on")
