@@ -4,7 +4,7 @@
 #
 # usage: compare.sh PEERS [HAQ_BIN] [NETWORK ...]
 #   PEERS    what ../shared/peers/make_peer_models.py made, and where `npm install onnxruntime-node` was run (or its
-#            parent folder)
+#            parent folder): Debian packages python3-onnx and python3-torchvision, and Node.js with npm
 #   HAQ_BIN  folder of haq-bench and haq-worker; default build/release/bin
 # PAIRS (default 5), SECONDS_EACH (default 2) and THREADS (default "1 2") can be set in the environment.
 set -euo pipefail
