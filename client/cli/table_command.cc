@@ -10,6 +10,7 @@
 #include "client/cli/sheet_text.h"
 #include "client/cli/table_jobs.h"
 #include "client/cli/table_plan.h"
+#include "client/cli/table_plots.h"
 #include "client/comparison/document.h"
 #include "client/comparison/sheets.h"
 #include "core/base/exit_code.h"
@@ -67,6 +68,11 @@ Result<int> MakeTable(App* app, TableOptions options) {
   }
   if (!table.ok()) return table.status();
   HAQ_RETURN_IF_ERROR(Write(app, Render(*table, options.format), options.output));
+  if (!options.plot_folder.empty()) {
+    HAQ_ASSIGN_OR_RETURN(const auto files,
+                         WritePlots(*table, options.plot_folder, options.plot_tensor));
+    for (const auto& file : files) app->Hint("wrote " + file.string());
+  }
   return AllSucceeded(*table) ? kExitOk : kExitFailure;
 }
 
@@ -121,6 +127,16 @@ void AddHowOptions(CLI::App* command, TableOptions* options) {
       ->check(CLI::IsMember({"text", "markdown", "csv", "json"}))
       ->type_name("NAME");
   command->add_option("--output", options->output, "Write the table to a file")->type_name("FILE");
+  CLI::Option* plot =
+      command
+          ->add_option("--plot", options->plot_folder,
+                       "Folder for pictures: accuracy, SQNR, every tensor, a tensor's histogram")
+          ->type_name("DIR");
+  command
+      ->add_option("--plot-tensor", options->plot_tensor,
+                   "The tensor whose histogram is drawn (default: the one that costs most)")
+      ->needs(plot)
+      ->type_name("NAME");
 }
 
 }  // namespace
@@ -132,7 +148,9 @@ void AddTableCommand(CLI::App* root, App* app) {
       "haq table --models resnet20,vgg16 --calibration cifar-calibration --evaluation cifar-test\n"
       "haq table --models mobilenet:imagenet-calibration:imagenet-test --methods all\n"
       "haq table --models resnet20:cifar-calibration:cifar-test \\\n"
-      "    --methods minmax,redistribution,redistribution/best --format markdown --output table.md",
+      "    --methods minmax,redistribution,redistribution/best --format markdown --output table.md "
+      "\\\n"
+      "    --plot figures",
       [app, options] { return MakeTable(app, *options); });
   AddWhatOptions(command, options.get());
   AddHowOptions(command, options.get());

@@ -96,6 +96,23 @@ class Table(ServerTest):
         self.assertEqual([line["name"] for line in lines], list(self.outcomes))
         self.assertEqual(float(lines[-1]["sqnr_db"]), self.outcomes["redistribution"]["sqnr_db"])
 
+    def test_pictures(self):
+        folder = self.server.folder / "figures"
+        told = self.ok(self.server.haq("table", "--models", "demo", *self.common, "--plot", folder))
+        for name in ("accuracy.png", "fidelity.png", "demo_tensors.png", "demo_histogram.png"):
+            self.assertIn(f"wrote {folder / name}", told.err)
+            self.assertTrue((folder / name).read_bytes().startswith(b"\x89PNG"))
+        chosen = (folder / "demo_histogram.png").read_bytes()
+        job = self.ok(self.server.haq("jobs", "show", self.outcomes["redistribution"]["job"], "--json")).json()
+        worst = min((layer for layer in job["report"]["layers"] if layer["isolated_sqnr_db"] is not None),
+                    key=lambda layer: layer["isolated_sqnr_db"])
+        self.ok(self.server.haq("table", "--models", "demo", *self.common, "--plot", folder, "--plot-tensor",
+                                worst["name"]))
+        self.assertEqual((folder / "demo_histogram.png").read_bytes(), chosen)
+        unknown = self.server.haq("table", "--models", "demo", *self.common, "--plot", folder, "--plot-tensor", "no")
+        self.assertEqual(unknown.code, 3)
+        self.assertIn(worst["name"], unknown.err)
+
     def test_a_model_whose_jobs_fail_leaves_the_others(self):
         self.must("models", "push", "odd", harness.MODEL, "--input-shape", "3,16,16", "--preprocess",
                   harness.PREPROCESS)

@@ -38,7 +38,8 @@ ALLOWED = {
     "server/worker": ["core", "proto"],
     "client/lib": ["core/base", "core/data", "proto"],
     "client/comparison": ["core/eval", "core/base"],
-    "client/cli": ["client/lib", "client/comparison", "core/base", "core/data", "core/artifact", "core/quant", "proto"],
+    "client/plot": ["core/base"],
+    "client/cli": ["client/lib", "client/comparison", "client/plot", "core/base", "core/data", "core/artifact", "core/quant", "proto"],
 }
 
 WRAPPED = {
@@ -50,6 +51,7 @@ WRAPPED = {
     r"boost/(asio|beast)": ["server/http"],
     r"prometheus/": ["server/metrics"],
     r"(SQLiteCpp/|sqlite3\.h)": ["server/store"],
+    r"cairo": ["client/plot"],
     r"CLI/": ["server/app", "server/worker", "client/cli"],
 }
 
