@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <optional>
 #include <system_error>
@@ -173,15 +174,22 @@ const Outcome* Leading(const Comparison& table, const Row& row) {
   return nullptr;
 }
 
-double CostOf(const json& layer) {
-  const double isolated = Figure(layer, "isolated_sqnr_db");
-  return std::isnan(isolated) ? Figure(layer, "sqnr_db") : isolated;
+// The figure that says what a tensor costs: the output's SQNR when nothing else is quantized, or
+// in a report without it the tensor's own.
+const char* CostField(const Outcome* leading) {
+  for (const json& layer : LayersOf(leading)) {
+    if (!std::isnan(Figure(layer, "isolated_sqnr_db"))) return "isolated_sqnr_db";
+  }
+  return "sqnr_db";
 }
 
 // Names in order of execution; of very many the ones that cost most.
 std::vector<std::string> TensorNames(const Outcome* leading) {
   std::vector<std::pair<double, std::string>> tensors;
-  for (const json& layer : LayersOf(leading)) tensors.emplace_back(CostOf(layer), NameOf(layer));
+  const char* cost_field = CostField(leading);
+  for (const json& layer : LayersOf(leading)) {
+    tensors.emplace_back(Figure(layer, cost_field), NameOf(layer));
+  }
   std::vector<double> costs;
   for (const auto& [cost, name] : tensors) costs.push_back(std::isnan(cost) ? 1e9 : cost);
   std::sort(costs.begin(), costs.end());
@@ -241,10 +249,15 @@ std::optional<plot::Canvas> Tensors(const Comparison& table, const Row& row) {
 // The tensor asked for, or the one that costs most; null when the row does not have it.
 const json* ChooseTensor(const Outcome* leading, const std::string& tensor) {
   if (!tensor.empty()) return FindLayer(leading, tensor);
+  const char* cost_field = CostField(leading);
   const json* worst = nullptr;
+  double worst_cost = std::numeric_limits<double>::infinity();
   for (const json& layer : LayersOf(leading)) {
     const bool drawable = layer.contains("histogram") && layer["histogram"].is_object();
-    if (drawable && (worst == nullptr || CostOf(layer) < CostOf(*worst))) worst = &layer;
+    const double cost = Figure(layer, cost_field);
+    if (!drawable || !(cost < worst_cost)) continue;
+    worst = &layer;
+    worst_cost = cost;
   }
   return worst;
 }

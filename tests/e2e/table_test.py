@@ -111,7 +111,7 @@ class Table(ServerTest):
         self.assertEqual((folder / "demo_histogram.png").read_bytes(), chosen)
         unknown = self.server.haq("table", "--models", "demo", *self.common, "--plot", folder, "--plot-tensor", "no")
         self.assertEqual(unknown.code, 3)
-        self.assertIn(worst["name"], unknown.err)
+        self.assertIn(job["report"]["layers"][0]["name"], unknown.err)
 
     def test_a_model_whose_jobs_fail_leaves_the_others(self):
         self.must("models", "push", "odd", harness.MODEL, "--input-shape", "3,16,16", "--preprocess",
