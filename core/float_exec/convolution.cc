@@ -1,5 +1,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 
+#include <optional>
+
 #include "core/float_exec/kernels.h"
 
 namespace haq::float_exec {
@@ -46,32 +48,70 @@ class PackedConvolution {
   c10::IValue context_;
 };
 
+// A convolution without one-sided padding: what both sides have is its own, `extra` is padded
+// before it.
+struct EvenPadding {
+  at::Tensor weight;
+  std::array<int64_t, 2> padding;
+  std::array<int64_t, 4> extra;  // left, right, top, bottom, as ATen counts
+};
+
+EvenPadding PadBefore(const ir::Conv2d& op) {
+  const ir::Padding2d& p = op.padding;
+  const std::array<int64_t, 2> padding{std::min(p.top, p.bottom), std::min(p.left, p.right)};
+  return {ToTensor(op.weight.data, op.weight.shape),
+          padding,
+          {p.left - padding[1], p.right - padding[1], p.top - padding[0], p.bottom - padding[0]}};
+}
+
+// Pads both sides as far as the wider one, and lengthens the kernel by zeros that lie on what was
+// added: the same sums. Only where the sides' difference is a whole number of taps.
+std::optional<EvenPadding> PadWeights(const ir::Conv2d& op) {
+  const ir::Padding2d& p = op.padding;
+  const std::array<int64_t, 2> before{p.top, p.left}, after{p.bottom, p.right};
+  EvenPadding even{ToTensor(op.weight.data, op.weight.shape), {}, {}};
+  std::array<int64_t, 4> taps{};
+  for (int i = 0; i < 2; ++i) {
+    const int64_t difference = after[i] - before[i];
+    if (difference % op.dilation[i] != 0) return std::nullopt;
+    even.padding[i] = std::max(before[i], after[i]);
+    taps[(1 - i) * 2 + (difference < 0)] = std::abs(difference) / op.dilation[i];
+  }
+  even.weight = at::constant_pad_nd(even.weight, taps);
+  return even;
+}
+
+// A depthwise convolution is so little work that moving its input to a padded place costs more than
+// a row of zeros in its kernel.
+EvenPadding MakeEven(const ir::Conv2d& op, const ir::Shape& input) {
+  if (op.groups == input[1]) {
+    if (auto even = PadWeights(op)) return *std::move(even);
+  }
+  return PadBefore(op);
+}
+
 }  // namespace
 
 Kernel MakeConvolution(const ir::Conv2d& op, const ir::Shape& input) {
-  const at::Tensor weight =
-      ToTensor(op.weight.data, op.weight.shape).contiguous(at::MemoryFormat::ChannelsLast);
+  const EvenPadding even = MakeEven(op, input);
+  const at::Tensor weight = even.weight.contiguous(at::MemoryFormat::ChannelsLast);
   at::Tensor bias;
   if (!op.bias.empty()) bias = ToTensor(op.bias, {static_cast<int64_t>(op.bias.size())});
-  const ir::Padding2d& p = op.padding;
-  // Only what both sides have can be the convolution's own padding.
-  const std::array<int64_t, 2> padding{std::min(p.top, p.bottom), std::min(p.left, p.right)};
-  const std::array<int64_t, 4> extra{p.left - padding[1], p.right - padding[1], p.top - padding[0],
-                                     p.bottom - padding[0]};
-  const bool one_sided = extra != std::array<int64_t, 4>{};
-  const auto prepare = [extra, one_sided](const at::Tensor& x) {
-    return (one_sided ? at::constant_pad_nd(x, extra) : x)
-        .contiguous(at::MemoryFormat::ChannelsLast);
+  const std::array<int64_t, 4> extra = even.extra;
+  const bool pads = extra != std::array<int64_t, 4>{};
+  const auto prepare = [extra, pads](const at::Tensor& x) {
+    return (pads ? at::constant_pad_nd(x, extra) : x).contiguous(at::MemoryFormat::ChannelsLast);
   };
   if (!PackedConvolution::IsAvailable()) {
-    return [=, stride = op.stride, dilation = op.dilation, groups = op.groups](
-               const std::vector<at::Tensor>& inputs, bool) {
+    return [=, padding = even.padding, stride = op.stride, dilation = op.dilation,
+            groups = op.groups](const std::vector<at::Tensor>& inputs, bool) {
       return at::conv2d(prepare(inputs[0]), weight, bias, stride, padding, dilation, groups);
     };
   }
   const std::vector<int64_t> padded{1, input[1], input[2] + extra[2] + extra[3],
                                     input[3] + extra[0] + extra[1]};
-  const PackedConvolution packed(weight, bias, op.stride, padding, op.dilation, op.groups, padded);
+  const PackedConvolution packed(weight, bias, op.stride, even.padding, op.dilation, op.groups,
+                                 padded);
   return [prepare, packed](const std::vector<at::Tensor>& inputs, bool) {
     return packed.Run(prepare(inputs[0]));
   };

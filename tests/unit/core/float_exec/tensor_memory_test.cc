@@ -46,6 +46,19 @@ TEST(KeptTensorMemory, AliveTensorsDoNotShare) {
   EXPECT_EQ(two.sum().item<double>(), 0);
 }
 
+TEST(KeptTensorMemory, KeepsNoMoreThanWasInUseAtATime) {
+  const KeptTensorMemory memory;
+  const int64_t before = ResidentBytes();
+  // None of these fits into the memory of another.
+  for (int64_t elements = kElements; elements > kElements / 100; elements = elements * 2 / 5) {
+    const at::Tensor dead = at::ones({elements});
+  }
+  for (int64_t elements = kElements / 100; elements < kElements; elements = elements * 5 / 2) {
+    const at::Tensor dead = at::ones({elements});
+  }
+  EXPECT_LT(ResidentBytes(), before + kElements * 4 * 5 / 4);
+}
+
 TEST(KeptTensorMemory, GoesBackWithTheLastUser) {
   { const KeptTensorMemory other; }
   const int64_t before = ResidentBytes();
