@@ -39,7 +39,10 @@ inline float ValueOf(int32_t key) {
 }
 
 inline constexpr int kLanes = 2;
-inline constexpr size_t kLaneStride = CellGrid::kCells;
+// The counters behind the cells of a lane are spare: loops may increment them and nothing reads
+// them.
+inline constexpr size_t kSpareCounters = 32;
+inline constexpr size_t kLaneStride = CellGrid::kCells + kSpareCounters;
 
 struct Loops {
   const char* instruction_set;

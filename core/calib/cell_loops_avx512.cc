@@ -1,14 +1,19 @@
 // Increments of counters in memory, one a cycle, are what counting costs; everything else has to
-// hide behind them. So zeros, which activations are full of, are left out of the indices and
-// counted by subtraction; the arithmetic of the next chunk overlaps the increments of this one,
-// because a chunk is no longer than what the processor reorders; and values come into the cache
-// before they are needed, since increments at random places keep the hardware from noticing that
-// the values are read one after the other.
+// hide behind them. So
+//  - zeros, which activations are full of, are left out of the indices and counted by subtraction;
+//  - the arithmetic of one chunk overlaps the increments of another: chunks are no longer than what
+//    the processor reorders, and a chunk's indices are read when they have long left the store
+//    buffer, a chunk later;
+//  - the number of increments is rounded up with spare counters, since a loop that ends elsewhere
+//    every time is a branch mispredicted every time;
+//  - values come into the cache before they are needed: increments at random places keep the
+//    hardware from noticing that the values are read one after the other.
 #include "core/calib/cell_loops_avx512.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include <array>
 #include <cstring>
 
 #define HAQ_AVX512 [[gnu::target("avx512f,avx512dq,avx512vl,avx512bw,popcnt"), gnu::always_inline]]
@@ -19,7 +24,7 @@ namespace {
 constexpr size_t kVector = 16;
 constexpr size_t kChunk = LaneCounters::kChunk;
 constexpr size_t kPrefetchValues = 2048;
-static_assert(CellGrid::kCells <= 65536, "an index has 16 bits");
+static_assert(kLaneStride <= 65536, "an index has 16 bits");
 
 struct Extremes {
   __m512 low, high;
@@ -64,53 +69,87 @@ HAQ_AVX512 inline uint32_t WriteIndices(const GridConstants& grid, __m512i bits,
   return static_cast<uint32_t>(_mm_popcnt_u32(not_zero));
 }
 
-HAQ_AVX512 inline void Increment(const uint16_t* indices, size_t count, uint32_t* lanes) {
+// Indices of a chunk, and of spare counters behind them.
+struct Indices {
+  static constexpr size_t kStep = kSpareCounters;
+
+  alignas(64) uint16_t values[kChunk + 2 * kStep];
+  size_t size = 0;
+
+  HAQ_AVX512 void Close() {
+    alignas(64) static constexpr auto kSpare = [] {
+      std::array<uint16_t, kStep> spare{};
+      for (size_t i = 0; i < kStep; ++i) spare[i] = static_cast<uint16_t>(CellGrid::kCells + i);
+      return spare;
+    }();
+    _mm512_storeu_si512(values + size, _mm512_load_si512(kSpare.data()));
+  }
+};
+
+HAQ_AVX512 inline void Increment(const Indices& indices, uint32_t* lanes) {
   static_assert(kLanes == 2);
   uint32_t* const second = lanes + kLaneStride;
-  size_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    uint64_t four;
-    std::memcpy(&four, indices + i, sizeof(four));
-    ++lanes[four & 0xffff];
-    ++second[(four >> 16) & 0xffff];
-    ++lanes[(four >> 32) & 0xffff];
-    ++second[four >> 48];
+  for (size_t at = 0; at < indices.size; at += Indices::kStep) {
+#pragma GCC unroll 8
+    for (size_t i = 0; i < Indices::kStep; i += 4) {
+      uint64_t four;
+      std::memcpy(&four, indices.values + at + i, sizeof(four));
+      ++lanes[four & 0xffff];
+      ++second[(four >> 16) & 0xffff];
+      ++lanes[(four >> 32) & 0xffff];
+      ++second[four >> 48];
+    }
   }
-  for (; i < count; ++i) ++lanes[indices[i]];
+}
+
+// The indices of a chunk's values that are not zero; extremes are widened to the values. False when
+// a value is not finite or not within the grid.
+HAQ_AVX512 inline bool IndexChunk(const GridConstants& grid, const float* chunk, size_t size,
+                                  Extremes& extremes, Indices& indices) {
+  const size_t whole = size / kVector * kVector;
+  __mmask16 outside = 0;
+  size_t written = 0;
+  for (size_t i = 0; i < whole; i += kVector) {
+    Prefetch(chunk + i);
+    written += WriteIndices(grid, _mm512_loadu_si512(chunk + i), 0xffff, extremes, outside,
+                            indices.values + written);
+  }
+  if (whole < size) {
+    const auto rest = static_cast<__mmask16>((1u << (size - whole)) - 1);
+    written += WriteIndices(grid, _mm512_maskz_loadu_epi32(rest, chunk + whole), rest, extremes,
+                            outside, indices.values + written);
+  }
+  indices.size = written;
+  indices.Close();
+  return outside == 0;
 }
 
 }  // namespace
 
 [[gnu::target("avx512f,avx512dq,avx512vl,avx512bw,popcnt")]] Tally CountAvx512(
     const float* values, size_t count, const GridConstants& grid_in_memory, uint32_t* lanes) {
-  const GridConstants grid = grid_in_memory;
-  alignas(64) uint16_t indices[kChunk + 2 * kVector];
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const GridConstants grid = grid_in_memory;
+  Indices indices[2];
   Extremes extremes{_mm512_set1_ps(kInfinity), _mm512_set1_ps(-kInfinity)};
   Tally tally;
-  while (tally.size < count) {
-    const float* const chunk = values + tally.size;
-    const size_t size = std::min(kChunk, count - tally.size), whole = size / kVector * kVector;
+  size_t not_zero = 0;
+  for (int turn = 0; tally.size < count; turn ^= 1) {
+    const size_t size = std::min(kChunk, count - tally.size);
     Extremes widened = extremes;
-    __mmask16 outside = 0;
-    size_t written = 0;
-    for (size_t i = 0; i < whole; i += kVector) {
-      Prefetch(chunk + i);
-      written += WriteIndices(grid, _mm512_loadu_si512(chunk + i), 0xffff, widened, outside,
-                              indices + written);
+    if (!IndexChunk(grid, values + tally.size, size, widened, indices[turn])) {
+      indices[turn].size = 0;
+      break;
     }
-    if (whole < size) {
-      const auto rest = static_cast<__mmask16>((1u << (size - whole)) - 1);
-      written += WriteIndices(grid, _mm512_maskz_loadu_epi32(rest, chunk + whole), rest, widened,
-                              outside, indices + written);
-    }
-    if (outside != 0) break;
-    Increment(indices, written, lanes);
+    Increment(indices[turn ^ 1], lanes);
+    indices[turn ^ 1].size = 0;
     extremes = widened;
-    lanes[0] += static_cast<uint32_t>(size - written);
-    tally.zeros += static_cast<uint32_t>(size - written);
     tally.size += size;
+    not_zero += indices[turn].size;
   }
+  for (const Indices& last : indices) Increment(last, lanes);
+  tally.zeros = static_cast<uint32_t>(tally.size - not_zero);
+  lanes[0] += tally.zeros;
   if (tally.size > 0) {
     alignas(64) float low[kVector], high[kVector];
     _mm512_store_ps(low, extremes.low);

@@ -88,7 +88,7 @@ struct Tally {
 class LaneCounters {
  public:
   // Values are taken kChunk at a time.
-  static constexpr size_t kChunk = 256;
+  static constexpr size_t kChunk = 128;
 
   // Counts the values of the chunks in front of the first one that has a value which is not finite
   // or not within the grid; all of them if there is none. Fewer than 2^32 in all before FlushInto;

@@ -97,7 +97,10 @@ class LoopsTest : public testing::Test {
   std::vector<uint64_t> Flushed(const internal::Loops& loops) {
     std::vector<uint64_t> counts(CellGrid::kCells);
     loops.flush(lanes_.data(), counts.data(), counts.size());
-    EXPECT_EQ(std::count(lanes_.begin(), lanes_.end(), 0), std::ssize(lanes_));
+    for (int lane = 0; lane < internal::kLanes; ++lane) {
+      const auto* const begin = lanes_.data() + lane * internal::kLaneStride;
+      EXPECT_EQ(std::count(begin, begin + CellGrid::kCells, 0u), CellGrid::kCells);
+    }
     return counts;
   }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <new>
+#include <random>
 
 namespace haq::float_exec {
 namespace {
@@ -93,6 +94,56 @@ TEST(Executor, SameResultWithAndWithoutObserverAndThreads) {
     for (size_t i = 0; i < output.size(); ++i) ASSERT_NEAR(output[i], outputs[0][i], 1e-5);
   }
   EXPECT_EQ(outputs[0], outputs[1]);
+}
+
+std::vector<float> Noise(int64_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> noise(count);
+  for (float& value : noise) value = normal(random);
+  return noise;
+}
+
+// The kinds of layers that have kernels of their own: a convolution, a depthwise one with one-sided
+// padding, a linear layer with many weights and one with few.
+ir::Graph NetOfAllKernels() {
+  ir::Graph graph;
+  graph.input = graph.AddValue("x", {1, 3, 20, 20});
+  ir::Conv2d conv;
+  conv.weight = {{32, 3, 3, 3}, Noise(32 * 27, 1)};
+  ir::ValueId y = graph.AddNode("conv", conv, {graph.input}, {1, 32, 18, 18});
+  y = graph.AddNode("relu6", ir::Clamp{0, 6}, {y}, {1, 32, 18, 18});
+  ir::Conv2d depthwise;
+  depthwise.groups = 32;
+  depthwise.weight = {{32, 1, 3, 3}, Noise(32 * 9, 2)};
+  depthwise.stride = {2, 2};
+  depthwise.padding = {0, 0, 1, 1};
+  y = graph.AddNode("depthwise", depthwise, {y}, {1, 32, 9, 9});
+  y = graph.AddNode("flat", ir::Reshape{}, {y}, {1, 2592});
+  y = graph.AddNode("many", ir::Linear{{{100, 2592}, Noise(259200, 3)}, {}}, {y}, {1, 100});
+  graph.output = graph.AddNode("few", ir::Linear{{{7, 100}, Noise(700, 4)}, {}}, {y}, {1, 7});
+  return graph;
+}
+
+TEST(Executor, AnImageDoesNotDependOnThreadsNorOnItsPlaceInTheBatch) {
+  const ir::Graph graph = NetOfAllKernels();
+  constexpr size_t kIn = 1200, kOut = 7;
+  for (const int64_t n : {2, 8, 64}) {
+    std::vector<float> input = Noise(n * kIn, 5), first(n * kOut), output(first.size());
+    ASSERT_TRUE(Make(graph, 1)->Run(n, input, first).ok());
+    for (const int threads : {1, 2}) {
+      const auto executor = Make(graph, threads);
+      ASSERT_TRUE(executor->Run(n, input, output).ok());
+      EXPECT_EQ(output, first) << threads << " threads, batch of " << n;
+      for (const int64_t by : {1, 3}) {
+        std::vector<float> moved = input, expected = first;
+        std::rotate(moved.begin(), moved.begin() + by % n * kIn, moved.end());
+        std::rotate(expected.begin(), expected.begin() + by % n * kOut, expected.end());
+        ASSERT_TRUE(executor->Run(n, moved, output).ok());
+        EXPECT_EQ(output, expected) << threads << " threads, batch of " << n << ", by " << by;
+      }
+    }
+  }
 }
 
 TEST(Executor, TellsOnlyWhatTheObserverNeeds) {

@@ -115,6 +115,31 @@ TEST_F(OperatorsTest, DepthwiseConvolution) {
   Check();
 }
 
+// One-sided padding becomes part of the kernel.
+TEST_F(OperatorsTest, DepthwiseConvolutionsWithEveryPadding) {
+  for (int64_t sides = 0; sides < 81; ++sides) {
+    ir::Conv2d conv;
+    conv.groups = 16;
+    conv.weight = Weights({16, 1, 3, 2});
+    conv.padding = {sides % 3, sides / 3 % 3, sides / 9 % 3, sides / 27};
+    conv.stride = {1 + sides % 2, 2};
+    conv.dilation = {1 + sides / 2 % 2, 1};
+    if (sides % 5 != 0) conv.bias = Random(16);
+    Start({1, 16, 7, 8});
+    Append(conv);
+    Check();
+  }
+}
+
+TEST_F(OperatorsTest, LinearWithManyWeights) {
+  Start({1, 16, 2, 4});
+  Append(ir::Permute{{0, 3, 1, 2}});
+  Append(ir::Reshape{}, Shape{1, 128});
+  Append(ir::Linear{Weights({600, 128}), Random(600)});
+  Append(ir::Linear{Weights({120, 600}), {}});
+  Check();
+}
+
 TEST_F(OperatorsTest, LinearOnAnyRank) {
   for (const Shape& shape : {Shape{1, 6}, Shape{1, 3, 6}, Shape{1, 2, 3, 6}}) {
     Start(shape);
