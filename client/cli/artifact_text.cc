@@ -17,12 +17,6 @@ ordered_json Document(const std::string& text) {
   return document.is_discarded() ? ordered_json(text) : document;
 }
 
-uint64_t WeightBytes(const artifact::Layer& layer) {
-  if (const auto* conv = std::get_if<artifact::Conv2d>(&layer.op)) return conv->weight.size();
-  if (const auto* linear = std::get_if<artifact::Linear>(&layer.op)) return linear->weight.size();
-  return 0;
-}
-
 // Whole-number facts of the metadata in one line, such as method, scheme and weights.
 std::string MetadataLines(const ordered_json& metadata) {
   std::string text;
@@ -47,7 +41,7 @@ std::string ArtifactText(const artifact::Model& model) {
                {"weights", Align::kRight}});
   for (const artifact::Layer& layer : model.layers) {
     const artifact::Tensor& output = model.tensors[layer.output];
-    const uint64_t bytes = WeightBytes(layer);
+    const uint64_t bytes = artifact::WeightsOf(layer.op).size();
     weight_bytes += bytes;
     table.Add({layer.name, std::string(artifact::OpName(layer.op)), FormatShape(output.shape),
                fmt::format("{:.6g}", output.scale), std::to_string(output.zero_point),
@@ -81,7 +75,7 @@ ordered_json ArtifactJson(const artifact::Model& model) {
                       {"output", layer.output},
                       {"acc_min", layer.acc_min},
                       {"acc_max", layer.acc_max},
-                      {"weight_bytes", WeightBytes(layer)}});
+                      {"weight_bytes", artifact::WeightsOf(layer.op).size()}});
   }
   return {{"input_shape", model.input_shape}, {"input", model.input},
           {"output", model.output},           {"preprocess", Document(model.preprocess_json)},

@@ -18,9 +18,8 @@ template <typename Archive>
 void Transfer(Archive& a, fixedpoint::AddRequantize& r) {
   a(r.multiplier_a), a(r.multiplier_b), a(r.shift), a(r.constant), a(r.q_min), a(r.q_max);
 }
-// Everything that Conv2d and MaxPool2d have in common.
-template <typename Archive, typename Windowed>
-void TransferWindow(Archive& a, Windowed& op) {
+template <typename Archive>
+void TransferWindow(Archive& a, Window& op) {
   a(op.kernel_h), a(op.kernel_w), a(op.stride_h), a(op.stride_w), a(op.dilation_h);
   a(op.dilation_w), a(op.padding.top), a(op.padding.left), a(op.padding.bottom);
   a(op.padding.right);
@@ -57,9 +56,12 @@ void Transfer(Archive& a, MaxPool2d& op) {
   TransferWindow(a, op);
 }
 template <typename Archive>
+void TransferWindows(Archive& a, PoolWindows& op) {
+  a(op.row_begin), a(op.row_end), a(op.column_begin), a(op.column_end), a(op.counts);
+}
+template <typename Archive>
 void Transfer(Archive& a, AvgPool2d& op) {
-  Transfer(a, op.requantize), a(op.row_begin), a(op.row_end), a(op.column_begin);
-  a(op.column_end), a(op.counts), a(op.by_count);
+  Transfer(a, op.requantize), TransferWindows(a, op), a(op.by_count);
 }
 template <typename Archive>
 void Transfer(Archive& a, Pad& op) {
@@ -78,6 +80,24 @@ void Transfer(Archive&, Reshape&) {}
 template <typename Archive>
 void Transfer(Archive& a, Softmax& op) {
   a(op.table);
+}
+template <typename Archive>
+void Transfer(Archive& a, WideConv2d& op) {
+  TransferWindow(a, op);
+  a(op.groups), a(op.q_min), a(op.residual_multiplier), a(op.weight), a(op.channels);
+}
+template <typename Archive>
+void Transfer(Archive& a, WideLinear& op) {
+  a(op.q_min), a(op.weight), a(op.channels);
+}
+template <typename Archive>
+void Transfer(Archive& a, WideAdd& op) {
+  fixedpoint::WideAddRequantize& r = op.requantize;
+  a(r.multiplier_a), a(r.multiplier_b), a(r.shift), a(r.constant), a(r.q_min), a(r.q_max);
+}
+template <typename Archive>
+void Transfer(Archive& a, WideAvgPool2d& op) {
+  a(op.q_min), TransferWindows(a, op), a(op.by_count);
 }
 
 }  // namespace haq::artifact::internal

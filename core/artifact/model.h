@@ -19,13 +19,16 @@
 #include "core/artifact/limits.h"
 #include "core/base/status.h"
 #include "core/fixedpoint/requantize.h"
+#include "core/fixedpoint/wide.h"
 
 namespace haq::artifact {
 
 enum class DataType : uint8_t {
   kUint8 = 1,   // real = scale * (q - zero_point)
-  kUint16 = 2,  // the same with 16 bits; today the output of softmax
+  kUint16 = 2,  // the same with 16 bits
 };
+constexpr int32_t LastLevel(DataType type) { return type == DataType::kUint16 ? 65535 : 255; }
+constexpr int32_t LevelBytes(DataType type) { return type == DataType::kUint16 ? 2 : 1; }
 
 struct Tensor {
   std::string name;  // of the value in the source graph, or of the helper that lowering added
@@ -48,13 +51,19 @@ struct Padding {
   int32_t top = 0, left = 0, bottom = 0, right = 0;
 };
 
+// What slides over an image.
+struct Window {
+  int32_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
+  Padding padding;
+};
+
+// Sums of products of 8-bit levels. Tensors have 8 bits unless said otherwise.
+
 // weight [O][KH][KW][C / groups]; padding pads with the input's zero point. A second input, of the
 // output's shape, is a residual: it is added before the last rounding.
-struct Conv2d {
+struct Conv2d : Window {
   Blob<int8_t> weight;
-  int32_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
   int32_t groups = 1;
-  Padding padding;
   fixedpoint::TensorRequantize requantize;
   int16_t residual_multiplier = 0;               // 0 without a residual
   Blob<fixedpoint::ChannelRequantize> channels;  // O
@@ -78,29 +87,31 @@ struct Mul {
 struct Table {
   std::array<uint8_t, 256> table{};
 };
+// Output (i, j) averages rows [row_begin[i], row_end[i]) and columns [column_begin[j],
+// column_end[j]). acc = sum(x - z_x) + bias, requantized with by_count[k], where counts[k] is the
+// window's element count, or with by_count[0] when counts is empty (every window has the same
+// divisor).
+struct PoolWindows {
+  Blob<int32_t> row_begin, row_end, column_begin, column_end;
+  Blob<int32_t> counts;
+};
+struct AvgPool2d : PoolWindows {
+  Blob<fixedpoint::ChannelRequantize> by_count;
+  fixedpoint::TensorRequantize requantize;
+};
+
+// From here to Reshape: input and output have the same type, of either width.
+
 // Inputs share the output's scale and zero point; `axis` in the stored order, without the batch.
 struct Concat {
   int32_t axis = 0;
 };
 // Input and output share scale and zero point; windows are cut at the edge of the image.
-struct MaxPool2d {
-  int32_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
-  Padding padding;
-};
-// Output (i, j) averages rows [row_begin[i], row_end[i]) and columns [column_begin[j],
-// column_end[j]). acc = sum(x - z_x) + bias, requantized with by_count[k], where counts[k] is the
-// window's element count, or with by_count[0] when counts is empty (every window has the same
-// divisor).
-struct AvgPool2d {
-  Blob<int32_t> row_begin, row_end, column_begin, column_end;
-  Blob<int32_t> counts;
-  Blob<fixedpoint::ChannelRequantize> by_count;
-  fixedpoint::TensorRequantize requantize;
-};
+struct MaxPool2d : Window {};
 // Pads in the stored order with `value` (a level: the input's quantization of the padding).
 struct Pad {
   std::vector<int32_t> before, after;
-  uint8_t value = 0;
+  uint16_t value = 0;
 };
 // Elements start, start + step, ... of `axis` (stored order, without the batch).
 struct Slice {
@@ -118,9 +129,34 @@ struct Softmax {
   Blob<uint32_t> table;  // 256
 };
 
-using Op = std::variant<Conv2d, Linear, Add, Mul, Table, Concat, MaxPool2d, AvgPool2d, Pad, Slice,
-                        Transpose, Reshape, Softmax>;
+// The same as their namesakes between tensors of either width, with the arithmetic of
+// core/fixedpoint/wide.h.
+struct WideConv2d : Window {
+  Blob<int8_t> weight;
+  int32_t groups = 1;
+  uint16_t q_min = 0;
+  int64_t residual_multiplier = 0;  // 0 without a residual
+  Blob<fixedpoint::WideChannel> channels;
+};
+struct WideLinear {
+  Blob<int8_t> weight;
+  uint16_t q_min = 0;
+  Blob<fixedpoint::WideChannel> channels;
+};
+struct WideAdd {
+  fixedpoint::WideAddRequantize requantize;
+};
+struct WideAvgPool2d : PoolWindows {
+  Blob<fixedpoint::WideChannel> by_count;
+  uint16_t q_min = 0;
+};
+
+using Op =
+    std::variant<Conv2d, Linear, Add, Mul, Table, Concat, MaxPool2d, AvgPool2d, Pad, Slice,
+                 Transpose, Reshape, Softmax, WideConv2d, WideLinear, WideAdd, WideAvgPool2d>;
 std::string_view OpName(const Op& op);
+// Of convolutions and linear layers of either width; empty for all others.
+Blob<int8_t> WeightsOf(const Op& op);
 
 struct Layer {
   std::string name;  // of the node in the source graph
@@ -128,8 +164,10 @@ struct Layer {
   std::vector<int32_t> inputs;  // indices of tensors
   int32_t output = 0;
   // Overflow certificate: the accumulator (bias included) stays in this range for every input.
-  // Zeros for operators without accumulator.
-  int32_t acc_min = 0, acc_max = 0;
+  // Zeros for operators without accumulator. Inside int32 but for the wide operators, whose bias is
+  // added in 64 bits; their sums of products by the high and by the low bytes of a 16-bit input
+  // each stay inside int32.
+  int64_t acc_min = 0, acc_max = 0;
 };
 
 struct Model {
@@ -153,10 +191,10 @@ struct Model {
   }
 };
 
-// The tightest range that `layer`'s accumulator, bias included, can take over all 8-bit inputs and
-// all output channels; every partial sum lies in it too. {0, 0} for operators without accumulator
-// (all but Conv2d, Linear, Mul and AvgPool2d). The layer's tensors and blobs must agree, as Verify
-// checks.
+// The tightest range that `layer`'s accumulator, bias included, can take over all inputs and all
+// output channels; every partial sum lies in it too. {0, 0} for operators without accumulator (all
+// but convolutions, linear layers, Mul and average pooling). The layer's tensors and blobs must
+// agree, as Verify checks.
 struct AccumulatorBounds {
   int64_t min = 0, max = 0;
 };

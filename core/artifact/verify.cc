@@ -31,7 +31,7 @@ Status VerifyTensor(const Tensor& tensor, const ArtifactLimits& limits) {
   if (!(std::isfinite(tensor.scale) && tensor.scale > 0)) {
     return DataLoss("scale {} is not positive and finite", tensor.scale);
   }
-  const int32_t last_level = tensor.type == DataType::kUint8 ? 255 : 65535;
+  const int32_t last_level = LastLevel(tensor.type);
   if (tensor.zero_point < 0 || tensor.zero_point > last_level) {
     return DataLoss("zero point {} is outside [0, {}]", tensor.zero_point, last_level);
   }
@@ -61,7 +61,6 @@ Status VerifyInput(const Model& model) {
                     count);
   }
   const Tensor& input = model.tensors[model.input];
-  if (input.type != DataType::kUint8) return Unsupported("the input must have 8 bits");
   const std::vector<int64_t>& user = model.input_shape;
   std::vector<int64_t> stored = user;
   if (user.size() == 3) stored = {user[1], user[2], user[0]};
@@ -101,7 +100,17 @@ class Produced {
   std::vector<bool> produced_;
 };
 
+bool IsWide(const Op& op) {
+  return std::holds_alternative<WideConv2d>(op) || std::holds_alternative<WideLinear>(op) ||
+         std::holds_alternative<WideAdd>(op) || std::holds_alternative<WideAvgPool2d>(op);
+}
+
 Status VerifyCertificate(const Model& model, const Layer& layer) {
+  if (!IsWide(layer.op) && (layer.acc_min < std::numeric_limits<int32_t>::min() ||
+                            layer.acc_max > std::numeric_limits<int32_t>::max())) {
+    return DataLoss("the certificate [{}, {}] of the accumulator leaves int32", layer.acc_min,
+                    layer.acc_max);
+  }
   const AccumulatorBounds bounds = BoundAccumulator(model, layer);
   if (bounds.min < layer.acc_min || bounds.max > layer.acc_max) {
     return DataLoss("the accumulator reaches [{}, {}], which its certificate [{}, {}] denies",

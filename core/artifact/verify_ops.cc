@@ -12,6 +12,7 @@ namespace {
 
 using fixedpoint::ChannelRequantize;
 using fixedpoint::TensorRequantize;
+using fixedpoint::WideChannel;
 using Shape = std::vector<int32_t>;
 
 // Strides, dilations, paddings and kernel sides: far above any network, small enough that positions
@@ -46,8 +47,36 @@ Status CheckChannels(Blob<ChannelRequantize> channels, int64_t expected,
   return {};
 }
 
+Status CheckClamp(int32_t q_min, int32_t q_max, const Tensor& output) {
+  if (q_min <= q_max && q_max <= LastLevel(output.type)) return {};
+  return DataLoss("clamp [{}, {}] is not a range within [0, {}]", q_min, q_max,
+                  LastLevel(output.type));
+}
+
+Status CheckWideChannels(Blob<WideChannel> channels, int64_t expected, int32_t q_min,
+                         const Tensor& output) {
+  if (static_cast<int64_t>(channels.size()) != expected) {
+    return DataLoss("requantization of {} channels, {} needed", channels.size(), expected);
+  }
+  constexpr int64_t kLargestBias = int64_t{1} << 60;
+  for (const WideChannel& r : channels) {
+    if (r.bias < -kLargestBias || r.bias > kLargestBias) {
+      return DataLoss("bias {} is outside [-2^60, 2^60]", r.bias);
+    }
+    if (r.multiplier < 1 << 30) {
+      return DataLoss("multiplier {} is outside [2^30, 2^31)", r.multiplier);
+    }
+    if (r.pre_shift < 0 || r.pre_shift > 26) {
+      return DataLoss("pre_shift {} is outside [0, 26]", r.pre_shift);
+    }
+    if (r.shift < 2 || r.shift > 31) return DataLoss("shift {} is outside [2, 31]", r.shift);
+    HAQ_RETURN_IF_ERROR(CheckClamp(q_min, r.q_max, output));
+  }
+  return {};
+}
+
 // One row of weights per channel. The sums of products without bias stay inside int32 as well:
-// kernels may add the bias last.
+// kernels may add the bias last. 16-bit inputs are added up by bytes.
 Status CheckWeights(Blob<int8_t> weight, int64_t expected, int64_t channels) {
   if (static_cast<int64_t>(weight.size()) != expected) {
     return DataLoss("{} weights, {} needed", weight.size(), expected);
@@ -69,11 +98,11 @@ Status CheckGeometry(std::string_view what, int32_t value, int32_t smallest) {
 }
 
 // One axis of a sliding window.
-struct Window {
+struct Axis {
   int32_t in, out, kernel, stride, dilation, before, after;
 };
 
-Status CheckWindow(std::string_view axis, const Window& w) {
+Status CheckWindow(std::string_view axis, const Axis& w) {
   HAQ_RETURN_IF_ERROR(CheckGeometry("kernel", w.kernel, 1));
   HAQ_RETURN_IF_ERROR(CheckGeometry("stride", w.stride, 1));
   HAQ_RETURN_IF_ERROR(CheckGeometry("dilation", w.dilation, 1));
@@ -91,7 +120,7 @@ Status CheckWindow(std::string_view axis, const Window& w) {
 }
 
 // Cutting a window at the edge of the image must leave something of it.
-Status CheckNoEmptyWindow(const Window& w) {
+Status CheckNoEmptyWindow(const Axis& w) {
   const int64_t last = int64_t{w.out - 1} * w.stride - w.before;
   const int64_t reach = int64_t{w.kernel - 1} * w.dilation - w.before;
   bool empty = last >= w.in || reach < 0;
@@ -122,6 +151,10 @@ class OpVerifier {
   Status operator()(const Transpose& op) const;
   Status operator()(const Reshape& op) const;
   Status operator()(const Softmax& op) const;
+  Status operator()(const WideConv2d& op) const;
+  Status operator()(const WideLinear& op) const;
+  Status operator()(const WideAdd& op) const;
+  Status operator()(const WideAvgPool2d& op) const;
 
  private:
   const Tensor& input(size_t i = 0) const { return model_.tensors[layer_.inputs[i]]; }
@@ -152,28 +185,32 @@ class OpVerifier {
     return DataLoss("input and output must be images of shape {{H, W, C}}");
   }
   Status CheckBroadcast() const;
-  Status CheckResidual(const Conv2d& op) const;
+  bool has_residual() const { return layer_.inputs.size() == 2; }
+  Status CheckResidual(int64_t multiplier, int64_t multiplier_end) const;
+  // Geometry and weights of a convolution, and a residual where there are two inputs.
+  template <typename Conv>
+  Status CheckConv(const Conv& op, int64_t multiplier_end) const;
+  Status CheckPoolWindows(const PoolWindows& op, int64_t requantizations) const;
 
   const Model& model_;
   const Layer& layer_;
 };
 
-Status OpVerifier::CheckResidual(const Conv2d& op) const {
-  if (layer_.inputs.size() == 1) {
-    if (op.residual_multiplier == 0) return {};
-    return DataLoss("residual_multiplier {} without a residual", op.residual_multiplier);
+Status OpVerifier::CheckResidual(int64_t multiplier, int64_t multiplier_end) const {
+  if (!has_residual()) {
+    if (multiplier == 0) return {};
+    return DataLoss("residual_multiplier {} without a residual", multiplier);
   }
-  if (op.residual_multiplier < 0) {
-    return DataLoss("residual_multiplier {} is outside [0, 2^15)", op.residual_multiplier);
+  if (multiplier < 0 || multiplier >= multiplier_end) {
+    return DataLoss("residual_multiplier {} is outside [0, {})", multiplier, multiplier_end);
   }
   if (input(1).shape == output().shape) return {};
   return DataLoss("the residual must have the output's shape");
 }
 
-Status OpVerifier::operator()(const Conv2d& op) const {
-  const bool has_residual = layer_.inputs.size() == 2;
-  HAQ_RETURN_IF_ERROR(CheckInputs8(has_residual ? 2 : 1));
-  HAQ_RETURN_IF_ERROR(CheckResidual(op));
+template <typename Conv>
+Status OpVerifier::CheckConv(const Conv& op, int64_t multiplier_end) const {
+  HAQ_RETURN_IF_ERROR(CheckResidual(op.residual_multiplier, multiplier_end));
   HAQ_RETURN_IF_ERROR(CheckImages());
   const Shape &in = input().shape, &out = output().shape;
   HAQ_RETURN_IF_ERROR(CheckWindow("rows:", {in[0], out[0], op.kernel_h, op.stride_h, op.dilation_h,
@@ -194,9 +231,27 @@ Status OpVerifier::operator()(const Conv2d& op) const {
   if (window > std::numeric_limits<int64_t>::max() / per_tap) {
     return DataLoss("{} weights are too few", op.weight.size());
   }
-  HAQ_RETURN_IF_ERROR(CheckWeights(op.weight, window * per_tap, out[2]));
-  HAQ_RETURN_IF_ERROR(CheckTensorRequantize(op.requantize, has_residual ? 4 : 6));
-  return CheckChannels(op.channels, out[2], op.requantize);
+  return CheckWeights(op.weight, window * per_tap, out[2]);
+}
+
+Status OpVerifier::operator()(const Conv2d& op) const {
+  HAQ_RETURN_IF_ERROR(CheckInputs8(has_residual() ? 2 : 1));
+  HAQ_RETURN_IF_ERROR(CheckConv(op, 1 << 15));
+  HAQ_RETURN_IF_ERROR(CheckTensorRequantize(op.requantize, has_residual() ? 4 : 6));
+  return CheckChannels(op.channels, output().shape[2], op.requantize);
+}
+
+Status OpVerifier::operator()(const WideConv2d& op) const {
+  HAQ_RETURN_IF_ERROR(CheckInputs(has_residual() ? 2 : 1));
+  HAQ_RETURN_IF_ERROR(CheckConv(op, int64_t{1} << 45));
+  return CheckWideChannels(op.channels, output().shape[2], op.q_min, output());
+}
+
+Status OpVerifier::operator()(const WideLinear& op) const {
+  HAQ_RETURN_IF_ERROR(CheckInputs(1));
+  const int64_t outputs = output().ElementCount();
+  HAQ_RETURN_IF_ERROR(CheckWeights(op.weight, outputs * input().ElementCount(), outputs));
+  return CheckWideChannels(op.channels, outputs, op.q_min, output());
 }
 
 Status OpVerifier::operator()(const Linear& op) const {
@@ -231,6 +286,21 @@ Status OpVerifier::operator()(const Add& op) const {
   return {};
 }
 
+Status OpVerifier::operator()(const WideAdd& op) const {
+  HAQ_RETURN_IF_ERROR(CheckInputs(2));
+  HAQ_RETURN_IF_ERROR(CheckBroadcast());
+  const fixedpoint::WideAddRequantize& r = op.requantize;
+  constexpr int64_t kLargestConstant = int64_t{1} << 61;
+  if (r.multiplier_a < 0 || r.multiplier_b < 0) {
+    return DataLoss("multipliers {} and {} are outside [0, 2^31)", r.multiplier_a, r.multiplier_b);
+  }
+  if (r.shift < 0 || r.shift > 40) return DataLoss("shift {} is outside [0, 40]", r.shift);
+  if (r.constant < -kLargestConstant || r.constant > kLargestConstant) {
+    return DataLoss("constant {} is outside [-2^61, 2^61]", r.constant);
+  }
+  return CheckClamp(r.q_min, r.q_max, output());
+}
+
 Status OpVerifier::operator()(const Mul& op) const {
   HAQ_RETURN_IF_ERROR(CheckInputs8(2));
   HAQ_RETURN_IF_ERROR(CheckBroadcast());
@@ -246,7 +316,6 @@ Status OpVerifier::operator()(const Table&) const {
 
 Status OpVerifier::operator()(const Concat& op) const {
   if (layer_.inputs.empty()) return DataLoss("no inputs");
-  HAQ_RETURN_IF_ERROR(CheckInputs8(layer_.inputs.size()));
   const Shape& out = output().shape;
   if (op.axis < 0 || op.axis >= static_cast<int32_t>(out.size())) {
     return DataLoss("axis {} is outside of rank {}", op.axis, out.size());
@@ -267,15 +336,15 @@ Status OpVerifier::operator()(const Concat& op) const {
 }
 
 Status OpVerifier::operator()(const MaxPool2d& op) const {
-  HAQ_RETURN_IF_ERROR(CheckInputs8(1));
+  HAQ_RETURN_IF_ERROR(CheckInputs(1));
   HAQ_RETURN_IF_ERROR(CheckSameScale());
   HAQ_RETURN_IF_ERROR(CheckImages());
   const Shape &in = input().shape, &out = output().shape;
   if (in[2] != out[2]) return DataLoss("{} channels become {}", in[2], out[2]);
-  const Window rows{in[0],         out[0],         op.kernel_h,      op.stride_h,
-                    op.dilation_h, op.padding.top, op.padding.bottom};
-  const Window columns{in[1],         out[1],          op.kernel_w,     op.stride_w,
-                       op.dilation_w, op.padding.left, op.padding.right};
+  const Axis rows{in[0],         out[0],         op.kernel_h,      op.stride_h,
+                  op.dilation_h, op.padding.top, op.padding.bottom};
+  const Axis columns{in[1],         out[1],          op.kernel_w,     op.stride_w,
+                     op.dilation_w, op.padding.left, op.padding.right};
   HAQ_RETURN_IF_ERROR(CheckWindow("rows:", rows));
   HAQ_RETURN_IF_ERROR(CheckWindow("columns:", columns));
   HAQ_RETURN_IF_ERROR(CheckNoEmptyWindow(rows));
@@ -298,8 +367,7 @@ Result<std::set<int64_t>> WindowLengths(Blob<int32_t> begin, Blob<int32_t> end, 
   return lengths;
 }
 
-Status OpVerifier::operator()(const AvgPool2d& op) const {
-  HAQ_RETURN_IF_ERROR(CheckInputs8(1));
+Status OpVerifier::CheckPoolWindows(const PoolWindows& op, int64_t requantizations) const {
   HAQ_RETURN_IF_ERROR(CheckImages());
   const Shape &in = input().shape, &out = output().shape;
   if (in[2] != out[2]) return DataLoss("{} channels become {}", in[2], out[2]);
@@ -307,10 +375,11 @@ Status OpVerifier::operator()(const AvgPool2d& op) const {
                        WindowLengths(op.row_begin, op.row_end, in[0], out[0]));
   HAQ_ASSIGN_OR_RETURN(const std::set<int64_t> widths,
                        WindowLengths(op.column_begin, op.column_end, in[1], out[1]));
-  HAQ_RETURN_IF_ERROR(CheckTensorRequantize(op.requantize));
-  if (op.counts.empty()) return CheckChannels(op.by_count, 1, op.requantize);
-  HAQ_RETURN_IF_ERROR(
-      CheckChannels(op.by_count, static_cast<int64_t>(op.counts.size()), op.requantize));
+  const int64_t needed = op.counts.empty() ? 1 : static_cast<int64_t>(op.counts.size());
+  if (requantizations != needed) {
+    return DataLoss("{} requantizations, {} needed", requantizations, needed);
+  }
+  if (op.counts.empty()) return {};
   if (std::adjacent_find(op.counts.begin(), op.counts.end(), std::greater_equal<>()) !=
           op.counts.end() ||
       op.counts.front() < 1) {
@@ -326,9 +395,27 @@ Status OpVerifier::operator()(const AvgPool2d& op) const {
   return {};
 }
 
-Status OpVerifier::operator()(const Pad& op) const {
+Status OpVerifier::operator()(const AvgPool2d& op) const {
   HAQ_RETURN_IF_ERROR(CheckInputs8(1));
+  const auto count = static_cast<int64_t>(op.by_count.size());
+  HAQ_RETURN_IF_ERROR(CheckPoolWindows(op, count));
+  HAQ_RETURN_IF_ERROR(CheckTensorRequantize(op.requantize));
+  return CheckChannels(op.by_count, count, op.requantize);
+}
+
+Status OpVerifier::operator()(const WideAvgPool2d& op) const {
+  HAQ_RETURN_IF_ERROR(CheckInputs(1));
+  const auto count = static_cast<int64_t>(op.by_count.size());
+  HAQ_RETURN_IF_ERROR(CheckPoolWindows(op, count));
+  return CheckWideChannels(op.by_count, count, op.q_min, output());
+}
+
+Status OpVerifier::operator()(const Pad& op) const {
+  HAQ_RETURN_IF_ERROR(CheckInputs(1));
   HAQ_RETURN_IF_ERROR(CheckSameScale());
+  if (op.value > LastLevel(output().type)) {
+    return DataLoss("value {} is outside [0, {}]", op.value, LastLevel(output().type));
+  }
   const Shape &in = input().shape, &out = output().shape;
   if (op.before.size() != in.size() || op.after.size() != in.size() || out.size() != in.size()) {
     return DataLoss("paddings of {} and {} dimensions for rank {}", op.before.size(),
@@ -346,7 +433,7 @@ Status OpVerifier::operator()(const Pad& op) const {
 }
 
 Status OpVerifier::operator()(const Slice& op) const {
-  HAQ_RETURN_IF_ERROR(CheckInputs8(1));
+  HAQ_RETURN_IF_ERROR(CheckInputs(1));
   HAQ_RETURN_IF_ERROR(CheckSameScale());
   const Shape &in = input().shape, &out = output().shape;
   if (op.axis < 0 || op.axis >= static_cast<int32_t>(in.size()) || out.size() != in.size()) {
@@ -365,7 +452,7 @@ Status OpVerifier::operator()(const Slice& op) const {
 }
 
 Status OpVerifier::operator()(const Transpose& op) const {
-  HAQ_RETURN_IF_ERROR(CheckInputs8(1));
+  HAQ_RETURN_IF_ERROR(CheckInputs(1));
   HAQ_RETURN_IF_ERROR(CheckSameScale());
   const Shape &in = input().shape, &out = output().shape;
   std::vector<int32_t> sorted = op.order, identity(in.size());

@@ -118,10 +118,11 @@ struct SumChannel {
   int q_max = 255;                   // upper end of the fused clamp
 };
 
-// s_b / s_y and z_b of a tensor that is added to the sum.
+// s_b / s_y, z_b and the highest level of a tensor that is added to the sum.
 struct SumResidual {
   double scale = 0;
   int zero_point = 0;
+  int last_level = 255;
 };
 
 struct SumOutput {

@@ -80,10 +80,11 @@ struct PlaneShape {
   int64_t channels = 1, pixels = 1;
 };
 
-inline constexpr int kMaxRank = 8;
+// A tensor's rank is at most 8; one more dimension holds the bytes of 16-bit elements.
+inline constexpr int kMaxRank = 9;
 struct Dims {
   int32_t rank = 1;
-  int32_t size[kMaxRank] = {1, 1, 1, 1, 1, 1, 1, 1};
+  int32_t size[kMaxRank] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
 };
 
 // A tensor of the output's shape that a convolution adds before its last rounding.

@@ -67,33 +67,39 @@ ir::ValueId Builder::OutputOf(const ir::Node& node) const {
 Builder::Levels Builder::ClampOf(const ir::Node& node) const {
   const int clamp = plan_.fused_clamp[PlaceOf(node)];
   const auto* limits = std::get_if<ir::Clamp>(clamp >= 0 ? &graph_.nodes[clamp].op : &node.op);
-  if (limits == nullptr) return {};
   const quant::TensorParams& params = ParamsOf(OutputOf(node));
+  if (limits == nullptr) return {0, params.last_level(), {}};
   const auto level = [&](float value) {
     // Infinite limits end at the last level.
     return static_cast<int>(
-        std::clamp(std::nearbyint(double(value) / params.scale) + params.zero_point, 0.0, 255.0));
+        std::clamp(std::nearbyint(double(value) / params.scale) + params.zero_point, 0.0,
+                   double(params.last_level())));
   };
   Levels levels{level(limits->low), level(limits->high), {}};
   for (const float high : limits->channel_high) levels.channel_high.push_back(level(high));
   return levels;
 }
 
+bool Builder::IsWide(const ir::Node& node) const {
+  const auto is_wide = [&](ir::ValueId value) { return ParamsOf(value).bits == 16; };
+  const FusedAdd& fused = plan_.fused_add[IndexOf(node)];
+  return is_wide(OutputOf(node)) || std::any_of(node.inputs.begin(), node.inputs.end(), is_wide) ||
+         (fused.exists() && is_wide(fused.residual));
+}
+
 int32_t Builder::AddTensor(std::string name, std::vector<int32_t> shape,
-                           const quant::TensorParams& params, artifact::DataType type) {
+                           const quant::TensorParams& params) {
+  const auto type = params.bits == 16 ? artifact::DataType::kUint16 : artifact::DataType::kUint8;
   lowered_.model.tensors.push_back(
       {std::move(name), type, std::move(shape), params.scale, params.zero_point});
   return static_cast<int32_t>(lowered_.model.tensors.size()) - 1;
 }
 
-int32_t Builder::AddOutput(const ir::Node& node, artifact::DataType type) {
+int32_t Builder::AddOutput(const ir::Node& node) {
   const ir::ValueId value = OutputOf(node);
-  quant::TensorParams params = ParamsOf(value);
-  if (type == artifact::DataType::kUint16) {
-    params = {kSoftmaxScale, 0, quant::TensorScheme::kOneSided, {0, 1}, "16 bits over [0, 1]"};
-  }
+  const quant::TensorParams& params = ParamsOf(value);
   const int32_t tensor =
-      AddTensor(graph_.values[value].name, StoredShape(graph_.values[value].shape), params, type);
+      AddTensor(graph_.values[value].name, StoredShape(graph_.values[value].shape), params);
   tensor_of_value_[value] = tensor;
   lowered_.decisions.push_back({value, tensor, std::string(ir::OpName(node.op)), params});
   return tensor;
@@ -107,17 +113,17 @@ void Builder::AddLayer(const ir::Node& node, artifact::Op op, std::vector<int32_
   layer.inputs = std::move(inputs);
   layer.output = output;
   const artifact::AccumulatorBounds bounds = artifact::BoundAccumulator(lowered_.model, layer);
-  layer.acc_min = static_cast<int32_t>(bounds.min);
-  layer.acc_max = static_cast<int32_t>(bounds.max);
+  layer.acc_min = bounds.min;
+  layer.acc_max = bounds.max;
   lowered_.model.layers.push_back(std::move(layer));
 }
 
 int32_t Builder::AddHelper(const ir::Node& node, std::string_view suffix, artifact::Op op,
-                           int32_t tensor, std::vector<int32_t> shape,
+                           std::vector<int32_t> inputs, std::vector<int32_t> shape,
                            const quant::TensorParams& params) {
   const std::string name = fmt::format("{}.{}{}", node.name, suffix, lowered_.model.tensors.size());
   const int32_t output = AddTensor(name, std::move(shape), params);
-  AddLayer(node, std::move(op), {tensor}, output);
+  AddLayer(node, std::move(op), std::move(inputs), output);
   lowered_.model.layers.back().name = name;
   return output;
 }
@@ -128,11 +134,25 @@ Status Builder::Emit(const ir::Node& node) {
   return std::visit([&](const auto& op) { return EmitOp(emitted, op); }, emitted.op);
 }
 
+namespace {
+
+Status CheckRanges(const ir::Graph& graph, const std::vector<quant::Range>& ranges) {
+  if (ranges.size() == graph.values.size()) return {};
+  return InvalidArgument("{} ranges for {} values", ranges.size(), graph.values.size());
+}
+
+}  // namespace
+
+Result<std::vector<bool>> WideCandidates(const ir::Graph& graph,
+                                         const std::vector<quant::Range>& ranges,
+                                         const Options& options) {
+  HAQ_RETURN_IF_ERROR(CheckRanges(graph, ranges));
+  return PlanWideCandidates(graph, ranges, options);
+}
+
 Result<Lowered> Lower(const ir::Graph& graph, const std::vector<quant::Range>& ranges,
                       const Options& options) {
-  if (ranges.size() != graph.values.size()) {
-    return InvalidArgument("{} ranges for {} values", ranges.size(), graph.values.size());
-  }
+  HAQ_RETURN_IF_ERROR(CheckRanges(graph, ranges));
   // An addition that turns out not to fit its convolution's arithmetic becomes a layer of its own,
   // and the convolution's output a tensor, which the plan knows from the start.
   std::set<int> keep_apart;

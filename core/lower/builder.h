@@ -1,6 +1,7 @@
 // Builds the quantized model node by node from a graph and its plan. Private to core/lower.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,8 @@ class Builder {
   int PlaceOf(const ir::Node& node) const;
   // The output of that node, or that of the clamp it swallowed.
   ir::ValueId OutputOf(const ir::Node& node) const;
-  // The levels between which the output is clamped: those of the swallowed clamp, else 0 and 255.
+  // The levels between which the output is clamped: those of the swallowed clamp, else the first
+  // and the last.
   struct Levels {
     int low = 0, high = 255;
     std::vector<int> channel_high;  // empty, or one per channel instead of `high`
@@ -32,17 +34,28 @@ class Builder {
   };
   Levels ClampOf(const ir::Node& node) const;
 
-  int32_t AddTensor(std::string name, std::vector<int32_t> shape, const quant::TensorParams& params,
-                    artifact::DataType type = artifact::DataType::kUint8);
+  bool BroadcastsFirst(const ir::Node& node) const;
+  // Whether one of the tensors that the node's layer reads or makes has 16 bits.
+  bool IsWide(const ir::Node& node) const;
+
+  int32_t AddTensor(std::string name, std::vector<int32_t> shape,
+                    const quant::TensorParams& params);
   // The tensor that `value` became.
   int32_t TensorOf(ir::ValueId value) const { return tensor_of_value_[value]; }
   // Makes the tensor of a node's output (its layer must be added right after).
-  int32_t AddOutput(const ir::Node& node, artifact::DataType type = artifact::DataType::kUint8);
+  int32_t AddOutput(const ir::Node& node);
   void AddLayer(const ir::Node& node, artifact::Op op, std::vector<int32_t> inputs, int32_t output);
-  // A helper layer `name`.suffix that moves bytes or changes the scale of `tensor`; returns its
+  // A helper layer `name`.suffix that moves bytes or changes the scale of its input; returns its
   // output.
-  int32_t AddHelper(const ir::Node& node, std::string_view suffix, artifact::Op op, int32_t tensor,
-                    std::vector<int32_t> shape, const quant::TensorParams& params);
+  int32_t AddHelper(const ir::Node& node, std::string_view suffix, artifact::Op op,
+                    std::vector<int32_t> inputs, std::vector<int32_t> shape,
+                    const quant::TensorParams& params);
+  // `value`'s tensor in the levels of `params`.
+  Result<int32_t> Requantized(const ir::Node& node, ir::ValueId value,
+                              const quant::TensorParams& params);
+  // x -> clamp(x) between `clamp` in the levels of y, of either width: a sum with nothing.
+  Result<artifact::WideAdd> WideClamp(const quant::TensorParams& x, const quant::TensorParams& y,
+                                      const Levels& clamp) const;
 
   Status Emit(const ir::Node& node);
   Status EmitOp(const ir::Node& node, const ir::Conv2d& op);
@@ -69,7 +82,10 @@ class Builder {
   // output.
   struct SumLayer {
     quant::QuantizedWeights weights;
+    int q_min = 0;
+    // One of the two.
     fixedpoint::LayerRequantize requantize;
+    std::optional<fixedpoint::WideLayerRequantize> wide;
   };
   // The weights chosen for `node`, or null.
   const quant::QuantizedWeights* ChosenWeights(const ir::Node& node) const;
@@ -79,8 +95,16 @@ class Builder {
   Result<SumLayer> QuantizeSum(const ir::Node& node, const std::vector<float>& weight,
                                const std::vector<float>& bias,
                                quant::WeightGranularity granularity);
-  // The layer of a convolution, which has its attributes, and of the addition that it does.
-  void AddConv(const ir::Node& node, artifact::Conv2d conv, const SumLayer& sum);
+  // Fills in the requantization of the node's sums, clamped from layer.q_min on.
+  Status Requantize(const ir::Node& node, const std::vector<fixedpoint::SumChannel>& sums,
+                    SumLayer& layer);
+  // The operator of that requantization: conv2d or wide_conv2d and so on.
+  artifact::Op MakeConv(const artifact::Window& window, int64_t groups, const SumLayer& sum);
+  artifact::Op MakeLinear(const SumLayer& sum);
+  artifact::Op MakeAvgPool(const artifact::PoolWindows& windows, const SumLayer& layer);
+  // Its layer, and the addition that it does.
+  void AddConv(const ir::Node& node, const artifact::Window& window, int64_t groups,
+               const SumLayer& sum);
   // x[c] * scale[c] + shift[c], clamped between `clamp`, as a depthwise 1x1 convolution.
   Status EmitAffine(const ir::Node& node, const std::vector<float>& scale,
                     const std::vector<float>& shift);

@@ -52,21 +52,49 @@ template Status Builder::EmitOp(const ir::Node&, const ir::Tanh&);
 
 // One table serves all channels; a multiplication by one clamps each of them by itself.
 Status Builder::EmitOp(const ir::Node& node, const ir::Clamp& op) {
-  if (op.channel_high.empty()) return EmitTable(node, op);
+  if (op.channel_high.empty()) {
+    if (!IsWide(node)) return EmitTable(node, op);
+    HAQ_ASSIGN_OR_RETURN(artifact::WideAdd clamp,
+                         WideClamp(ParamsOf(node.inputs[0]), ParamsOf(node.output), ClampOf(node)));
+    const int32_t input = TensorOf(node.inputs[0]);
+    const int32_t output = AddOutput(node);
+    AddLayer(node, clamp, {input, input}, output);
+    return {};
+  }
   const size_t channels = op.channel_high.size();
   return EmitAffine(node, std::vector<float>(channels, 1), std::vector<float>(channels, 0));
+}
+
+Result<artifact::WideAdd> Builder::WideClamp(const quant::TensorParams& x,
+                                             const quant::TensorParams& y,
+                                             const Levels& clamp) const {
+  artifact::WideAdd add;
+  const fixedpoint::WideSummand summand{double(x.scale) / y.scale, x.zero_point};
+  HAQ_ASSIGN_OR_RETURN(add.requantize,
+                       fixedpoint::ChooseWideAddRequantize(summand, {}, y.zero_point, clamp.low,
+                                                           clamp.high, y.last_level()));
+  return add;
+}
+
+Result<int32_t> Builder::Requantized(const ir::Node& node, ir::ValueId value,
+                                     const quant::TensorParams& y) {
+  const quant::TensorParams& x = ParamsOf(value);
+  const int32_t tensor = TensorOf(value);
+  if (x.scale == y.scale && x.zero_point == y.zero_point && x.bits == y.bits) return tensor;
+  const std::vector<int32_t> shape = StoredShape(graph_.values[value].shape);
+  if (x.bits == 8 && y.bits == 8) {
+    return AddHelper(node, "requantize", MakeTable(x, y, [](double v) { return v; }), {tensor},
+                     shape, y);
+  }
+  HAQ_ASSIGN_OR_RETURN(const artifact::WideAdd add, WideClamp(x, y, {0, y.last_level(), {}}));
+  return AddHelper(node, "requantize", add, {tensor, tensor}, shape, y);
 }
 
 Status Builder::EmitOp(const ir::Node& node, const ir::Concat& op) {
   const quant::TensorParams& y = ParamsOf(node.output);
   std::vector<int32_t> inputs;
   for (const ir::ValueId value : node.inputs) {
-    const quant::TensorParams& x = ParamsOf(value);
-    int32_t tensor = TensorOf(value);
-    if (x.scale != y.scale || x.zero_point != y.zero_point) {
-      tensor = AddHelper(node, "requantize", MakeTable(x, y, [](double v) { return v; }), tensor,
-                         StoredShape(graph_.values[value].shape), y);
-    }
+    HAQ_ASSIGN_OR_RETURN(const int32_t tensor, Requantized(node, value, y));
     inputs.push_back(tensor);
   }
   const size_t rank = graph_.values[node.output].shape.size();
@@ -101,8 +129,9 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Pad& op) {
     pad.before[stored] = static_cast<int32_t>(op.before[axis]);
     pad.after[stored] = static_cast<int32_t>(op.after[axis]);
   }
-  pad.value = static_cast<uint8_t>(
-      std::clamp(std::nearbyint(double(op.value) / params.scale) + params.zero_point, 0.0, 255.0));
+  pad.value = static_cast<uint16_t>(
+      std::clamp(std::nearbyint(double(op.value) / params.scale) + params.zero_point, 0.0,
+                 double(params.last_level())));
   const int32_t output = AddOutput(node);
   AddLayer(node, pad, {TensorOf(node.inputs[0])}, output);
   return {};
@@ -129,10 +158,11 @@ int32_t Builder::EmitReshape(const ir::Node& node, int32_t input, const ir::Shap
     return std::vector<int32_t>(shape.begin() + 1, shape.end());
   };
   if (is_interleaved(from)) {
-    input = AddHelper(node, "planar", artifact::Transpose{{2, 0, 1}}, input, planar(from), params);
+    input =
+        AddHelper(node, "planar", artifact::Transpose{{2, 0, 1}}, {input}, planar(from), params);
   }
   if (is_interleaved(to)) {
-    input = AddHelper(node, "reshape", artifact::Reshape{}, input, planar(to), params);
+    input = AddHelper(node, "reshape", artifact::Reshape{}, {input}, planar(to), params);
     const int32_t output = AddOutput(node);
     AddLayer(node, artifact::Transpose{{1, 2, 0}}, {input}, output);
     return output;
@@ -177,7 +207,7 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Softmax& op) {
     table[distance] = static_cast<uint32_t>(std::nearbyint(std::exp(-distance * scale) * 0x1p24));
   }
   const artifact::Softmax softmax{lowered_.model.Own(std::move(table))};
-  const int32_t output = AddOutput(node, artifact::DataType::kUint16);
+  const int32_t output = AddOutput(node);
   AddLayer(node, softmax, {TensorOf(node.inputs[0])}, output);
   return {};
 }

@@ -2,6 +2,7 @@
 // pooling.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "core/lower/builder.h"
@@ -30,6 +31,15 @@ std::vector<float> ToStoredOrder(const std::vector<float>& weight, int64_t o, in
   return stored;
 }
 
+// 8-bit levels, or the bytes of 16-bit ones, are added up in int32.
+Status CheckSums(int64_t channel, int64_t negative, int64_t positive) {
+  if (255 * std::max(-negative, positive) <= std::numeric_limits<int32_t>::max()) return {};
+  return InvalidArgument(
+      "channel {}: the accumulator in [{}, {}] can leave int32; fewer inputs or smaller weights "
+      "are allowed",
+      channel, 255 * negative, 255 * positive);
+}
+
 }  // namespace
 
 const quant::QuantizedWeights* Builder::ChosenWeights(const ir::Node& node) const {
@@ -41,8 +51,8 @@ const quant::QuantizedWeights* Builder::ChosenWeights(const ir::Node& node) cons
 }
 
 void Builder::AddSumWeights(const ir::Node& node, quant::QuantizedWeights weights) {
-  lowered_.sums.push_back(
-      {IndexOf(node), static_cast<int32_t>(lowered_.model.layers.size()) - 1, std::move(weights)});
+  lowered_.sums.push_back({IndexOf(node), static_cast<int32_t>(lowered_.model.layers.size()) - 1,
+                           std::move(weights), plan_.fused_add[IndexOf(node)].residual});
 }
 
 Result<Builder::SumLayer> Builder::QuantizeSum(const ir::Node& node,
@@ -54,46 +64,64 @@ Result<Builder::SumLayer> Builder::QuantizeSum(const ir::Node& node,
   const auto channels = static_cast<int64_t>(graph_.values[node.output].shape[1]);
   const int64_t per_channel = static_cast<int64_t>(weight.size()) / channels;
 
+  const bool is_wide = IsWide(node);
+  const double last_level = x.last_level();
+  // Wide layers have room for every bias.
   std::vector<double> bias_in_input_steps;
   for (const float value : bias) bias_in_input_steps.push_back(double(value) / x.scale);
-  const double smallest_scale = kSmallestWeightMultiplier * y.scale / x.scale;
+  const std::vector<double> narrow_bias = is_wide ? std::vector<double>() : bias_in_input_steps;
+  const double smallest_scale = kSmallestWeightMultiplier * 255 / last_level * y.scale / x.scale;
   const quant::QuantizedWeights* chosen = ChosenWeights(node);
   if (chosen && (chosen->values.size() != weight.size() ||
                  static_cast<int64_t>(chosen->scales.size()) != channels)) {
     return InvalidArgument("{} weights were chosen for {} channels, it has {} and {}",
                            chosen->values.size(), chosen->scales.size(), weight.size(), channels);
   }
-  quant::QuantizedWeights quantized =
-      chosen ? quant::KeepRepresentable(*chosen, bias_in_input_steps, smallest_scale)
-             : quant::QuantizeWeights(weight, channels, granularity, bias_in_input_steps,
-                                      smallest_scale);
+  SumLayer layer;
+  layer.weights =
+      chosen ? quant::KeepRepresentable(*chosen, narrow_bias, smallest_scale)
+             : quant::QuantizeWeights(weight, channels, granularity, narrow_bias, smallest_scale);
 
   const Levels clamp = ClampOf(node);
   std::vector<fixedpoint::SumChannel> sums(channels);
   for (int64_t c = 0; c < channels; ++c) {
     int64_t positive = 0, negative = 0;
     for (int64_t i = c * per_channel; i < (c + 1) * per_channel; ++i) {
-      (quantized.values[i] > 0 ? positive : negative) += quantized.values[i];
+      (layer.weights.values[i] > 0 ? positive : negative) += layer.weights.values[i];
     }
-    sums[c].acc_min = 255 * negative;
-    sums[c].acc_max = 255 * positive;
-    sums[c].scale = x.scale * quantized.scales[c] / y.scale;
-    sums[c].constant = (bias.empty() ? 0.0 : bias_in_input_steps[c] / quantized.scales[c]) -
+    HAQ_RETURN_IF_ERROR(CheckSums(c, negative, positive));
+    const double scale = layer.weights.scales[c];
+    sums[c].acc_min = x.last_level() * negative;
+    sums[c].acc_max = x.last_level() * positive;
+    sums[c].scale = x.scale * scale / y.scale;
+    sums[c].constant = (bias.empty() ? 0.0 : bias_in_input_steps[c] / scale) -
                        double(x.zero_point) * double(positive + negative);
     sums[c].q_max = clamp.High(c);
   }
-  fixedpoint::SumOutput output{y.zero_point, clamp.low};
+  layer.q_min = clamp.low;
+  HAQ_RETURN_IF_ERROR(Requantize(node, sums, layer));
+  return layer;
+}
+
+Status Builder::Requantize(const ir::Node& node, const std::vector<fixedpoint::SumChannel>& sums,
+                           SumLayer& layer) {
+  const quant::TensorParams& y = ParamsOf(OutputOf(node));
+  fixedpoint::SumOutput output{y.zero_point, layer.q_min};
   const FusedAdd& fused = plan_.fused_add[IndexOf(node)];
   if (fused.exists()) {
     const quant::TensorParams& residual = ParamsOf(fused.residual);
-    output.residual = {double(residual.scale) / y.scale, residual.zero_point};
+    output.residual = {double(residual.scale) / y.scale, residual.zero_point,
+                       residual.last_level()};
+    unfusable_add_ = fused.add;  // unless what follows succeeds
   }
-  SumLayer layer;
-  auto requantize = fixedpoint::ChooseRequantize(sums, output);
-  if (!requantize.ok()) unfusable_add_ = fused.add;
-  HAQ_ASSIGN_OR_RETURN(layer.requantize, std::move(requantize));
-  layer.weights = std::move(quantized);
-  return layer;
+  if (IsWide(node)) {
+    HAQ_ASSIGN_OR_RETURN(layer.wide,
+                         fixedpoint::ChooseWideRequantize(sums, output, y.last_level()));
+  } else {
+    HAQ_ASSIGN_OR_RETURN(layer.requantize, fixedpoint::ChooseRequantize(sums, output));
+  }
+  unfusable_add_ = -1;
+  return {};
 }
 
 Status Builder::EmitOp(const ir::Node& node, const ir::Conv2d& op) {
@@ -102,26 +130,47 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Conv2d& op) {
       SumLayer sum,
       QuantizeSum(node, ToStoredOrder(op.weight.data, shape[0], shape[1], shape[2] * shape[3]),
                   op.bias, options_.weights));
-  artifact::Conv2d conv;
-  conv.kernel_h = static_cast<int32_t>(shape[2]);
-  conv.kernel_w = static_cast<int32_t>(shape[3]);
-  conv.stride_h = static_cast<int32_t>(op.stride[0]);
-  conv.stride_w = static_cast<int32_t>(op.stride[1]);
-  conv.dilation_h = static_cast<int32_t>(op.dilation[0]);
-  conv.dilation_w = static_cast<int32_t>(op.dilation[1]);
-  conv.groups = static_cast<int32_t>(op.groups);
-  conv.padding = {static_cast<int32_t>(op.padding.top), static_cast<int32_t>(op.padding.left),
-                  static_cast<int32_t>(op.padding.bottom), static_cast<int32_t>(op.padding.right)};
-  AddConv(node, std::move(conv), sum);
+  artifact::Window window;
+  window.kernel_h = static_cast<int32_t>(shape[2]);
+  window.kernel_w = static_cast<int32_t>(shape[3]);
+  window.stride_h = static_cast<int32_t>(op.stride[0]);
+  window.stride_w = static_cast<int32_t>(op.stride[1]);
+  window.dilation_h = static_cast<int32_t>(op.dilation[0]);
+  window.dilation_w = static_cast<int32_t>(op.dilation[1]);
+  window.padding = {static_cast<int32_t>(op.padding.top), static_cast<int32_t>(op.padding.left),
+                    static_cast<int32_t>(op.padding.bottom),
+                    static_cast<int32_t>(op.padding.right)};
+  AddConv(node, window, op.groups, sum);
   AddSumWeights(node, std::move(sum.weights));
   return {};
 }
 
-void Builder::AddConv(const ir::Node& node, artifact::Conv2d conv, const SumLayer& sum) {
-  conv.weight = lowered_.model.Own(sum.weights.values);
+artifact::Op Builder::MakeConv(const artifact::Window& window, int64_t groups,
+                               const SumLayer& sum) {
+  const artifact::Blob<int8_t> weight = lowered_.model.Own(sum.weights.values);
+  if (sum.wide) {
+    artifact::WideConv2d conv;
+    static_cast<artifact::Window&>(conv) = window;
+    conv.weight = weight;
+    conv.groups = static_cast<int32_t>(groups);
+    conv.q_min = static_cast<uint16_t>(sum.q_min);
+    conv.residual_multiplier = sum.wide->residual_multiplier;
+    conv.channels = lowered_.model.Own(sum.wide->channels);
+    return conv;
+  }
+  artifact::Conv2d conv;
+  static_cast<artifact::Window&>(conv) = window;
+  conv.weight = weight;
+  conv.groups = static_cast<int32_t>(groups);
   conv.requantize = sum.requantize.tensor;
   conv.residual_multiplier = sum.requantize.residual.multiplier;
   conv.channels = lowered_.model.Own(sum.requantize.channels);
+  return conv;
+}
+
+void Builder::AddConv(const ir::Node& node, const artifact::Window& window, int64_t groups,
+                      const SumLayer& sum) {
+  artifact::Op conv = MakeConv(window, groups, sum);
   std::vector<int32_t> inputs = {TensorOf(node.inputs[0])};
   const FusedAdd& fused = plan_.fused_add[IndexOf(node)];
   if (fused.exists()) inputs.push_back(TensorOf(fused.residual));
@@ -152,15 +201,21 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Linear& op) {
     weight = ToStoredOrder(weight, op.weight.shape[0], shape[1], shape[2] * shape[3]);
   }
   HAQ_ASSIGN_OR_RETURN(SumLayer sum, QuantizeSum(node, weight, op.bias, options_.weights));
-  artifact::Linear linear;
-  linear.weight = lowered_.model.Own(sum.weights.values);
-  linear.requantize = sum.requantize.tensor;
-  linear.channels = lowered_.model.Own(std::move(sum.requantize.channels));
   const int32_t input = TensorOf(image >= 0 ? image : node.inputs[0]);
   const int32_t output = AddOutput(node);
-  AddLayer(node, linear, {input}, output);
+  AddLayer(node, MakeLinear(sum), {input}, output);
   AddSumWeights(node, std::move(sum.weights));
   return {};
+}
+
+artifact::Op Builder::MakeLinear(const SumLayer& sum) {
+  const artifact::Blob<int8_t> weight = lowered_.model.Own(sum.weights.values);
+  if (sum.wide) {
+    return artifact::WideLinear{weight, static_cast<uint16_t>(sum.q_min),
+                                lowered_.model.Own(sum.wide->channels)};
+  }
+  return artifact::Linear{weight, sum.requantize.tensor,
+                          lowered_.model.Own(sum.requantize.channels)};
 }
 
 Status Builder::EmitOp(const ir::Node& node, const ir::ChannelAffine& op) {
@@ -179,49 +234,52 @@ Status Builder::EmitAffine(const ir::Node& node, const std::vector<float>& scale
   }
   HAQ_ASSIGN_OR_RETURN(SumLayer sum,
                        QuantizeSum(node, scale, shift, quant::WeightGranularity::kPerChannel));
-  artifact::Conv2d conv;
-  conv.groups = channels;
   if (!vector) {
-    AddConv(node, std::move(conv), sum);
+    AddConv(node, {}, channels, sum);
     return {};
   }
-  conv.weight = lowered_.model.Own(std::move(sum.weights.values));
-  conv.requantize = sum.requantize.tensor;
-  conv.channels = lowered_.model.Own(std::move(sum.requantize.channels));
-  const int32_t input = AddHelper(node, "image", artifact::Reshape{}, TensorOf(node.inputs[0]),
+  const int32_t input = AddHelper(node, "image", artifact::Reshape{}, {TensorOf(node.inputs[0])},
                                   {1, 1, channels}, ParamsOf(node.inputs[0]));
   const int32_t sums = AddTensor(node.name + ".sums", {1, 1, channels}, ParamsOf(OutputOf(node)));
-  AddLayer(node, conv, {input}, sums);
+  AddLayer(node, MakeConv({}, channels, sum), {input}, sums);
   const int32_t output = AddOutput(node);
   AddLayer(node, artifact::Reshape{}, {sums}, output);
   return {};
 }
 
+// Whether the first operand is the one that is broadcast; the runtime broadcasts the second.
+bool Builder::BroadcastsFirst(const ir::Node& node) const {
+  const auto count = [&](size_t i) {
+    return *ir::ElementCount(graph_.values[node.inputs[i]].shape);
+  };
+  return count(0) < count(1);
+}
+
 Status Builder::EmitOp(const ir::Node& node, const ir::Add&) {
-  const quant::TensorParams &a = ParamsOf(node.inputs[0]), &b = ParamsOf(node.inputs[1]);
+  ir::ValueId a = node.inputs[0], b = node.inputs[1];
+  if (BroadcastsFirst(node)) std::swap(a, b);
   const quant::TensorParams& y = ParamsOf(OutputOf(node));
   const Levels clamp = ClampOf(node);
+  const std::vector<int32_t> inputs = {TensorOf(a), TensorOf(b)};
+  const auto scale = [&](ir::ValueId x) { return double(ParamsOf(x).scale) / y.scale; };
+  if (IsWide(node)) {
+    artifact::WideAdd add;
+    HAQ_ASSIGN_OR_RETURN(add.requantize,
+                         fixedpoint::ChooseWideAddRequantize(
+                             {scale(a), ParamsOf(a).zero_point}, {scale(b), ParamsOf(b).zero_point},
+                             y.zero_point, clamp.low, clamp.high, y.last_level()));
+    const int32_t output = AddOutput(node);
+    AddLayer(node, add, inputs, output);
+    return {};
+  }
   // A term under 2^-20 of the output's step cannot move it.
-  const auto multiplier = [&](const quant::TensorParams& x) {
-    return std::max(double(x.scale) / y.scale, 0x1p-20);
-  };
   artifact::Add add;
   HAQ_ASSIGN_OR_RETURN(add.requantize, fixedpoint::ChooseAddRequantize(
-                                           multiplier(a), a.zero_point, multiplier(b), b.zero_point,
+                                           std::max(scale(a), 0x1p-20), ParamsOf(a).zero_point,
+                                           std::max(scale(b), 0x1p-20), ParamsOf(b).zero_point,
                                            y.zero_point, clamp.low, clamp.high));
-  int32_t left = TensorOf(node.inputs[0]), right = TensorOf(node.inputs[1]);
-  if (graph_.values[node.inputs[0]].shape != graph_.values[node.inputs[1]].shape) {
-    // The runtime broadcasts the second operand.
-    const auto count = [&](size_t i) {
-      return *ir::ElementCount(graph_.values[node.inputs[i]].shape);
-    };
-    if (count(0) < count(1)) {
-      std::swap(left, right);
-      std::swap(add.requantize.multiplier_a, add.requantize.multiplier_b);
-    }
-  }
   const int32_t output = AddOutput(node);
-  AddLayer(node, add, {left, right}, output);
+  AddLayer(node, add, inputs, output);
   return {};
 }
 
@@ -242,11 +300,7 @@ Status Builder::EmitOp(const ir::Node& node, const ir::Mul&) {
                                                     {y.zero_point, clamp.low}));
   artifact::Mul mul{requantize.tensor, requantize.channels[0]};
   int32_t left = TensorOf(node.inputs[0]), right = TensorOf(node.inputs[1]);
-  // The runtime broadcasts the second operand.
-  if (*ir::ElementCount(graph_.values[node.inputs[0]].shape) <
-      *ir::ElementCount(graph_.values[node.inputs[1]].shape)) {
-    std::swap(left, right);
-  }
+  if (BroadcastsFirst(node)) std::swap(left, right);
   const int32_t output = AddOutput(node);
   AddLayer(node, mul, {left, right}, output);
   return {};
@@ -264,29 +318,34 @@ Status Builder::EmitOp(const ir::Node& node, const ir::AvgPool2d& op) {
   if (op.divisor > 0) counts = {op.divisor};
   // One bound serves every count: it is the largest window's.
   const int64_t low = -int64_t{x.zero_point} * largest,
-                high = int64_t{255 - x.zero_point} * largest;
+                high = int64_t{x.last_level() - x.zero_point} * largest;
   const Levels clamp = ClampOf(node);
   std::vector<fixedpoint::SumChannel> sums;
   for (const int64_t count : counts) {
     const double multiplier = double(x.scale) / y.scale / double(count);
     sums.push_back({std::max(multiplier, kSmallestMultiplier), 0, low, high, clamp.high});
   }
-  HAQ_ASSIGN_OR_RETURN(fixedpoint::LayerRequantize requantize,
-                       fixedpoint::ChooseRequantize(sums, {y.zero_point, clamp.low}));
+  SumLayer layer;
+  layer.q_min = clamp.low;
+  HAQ_RETURN_IF_ERROR(Requantize(node, sums, layer));
   const auto own = [&](const std::vector<int64_t>& values) {
     return lowered_.model.Own(std::vector<int32_t>(values.begin(), values.end()));
   };
-  artifact::AvgPool2d pool;
-  pool.row_begin = own(op.row_begin);
-  pool.row_end = own(op.row_end);
-  pool.column_begin = own(op.column_begin);
-  pool.column_end = own(op.column_end);
-  if (counts.size() > 1) pool.counts = own({counts.begin(), counts.end()});
-  pool.requantize = requantize.tensor;
-  pool.by_count = lowered_.model.Own(std::move(requantize.channels));
+  artifact::PoolWindows windows{
+      own(op.row_begin), own(op.row_end), own(op.column_begin), own(op.column_end), {}};
+  if (counts.size() > 1) windows.counts = own({counts.begin(), counts.end()});
   const int32_t output = AddOutput(node);
-  AddLayer(node, pool, {TensorOf(node.inputs[0])}, output);
+  AddLayer(node, MakeAvgPool(windows, layer), {TensorOf(node.inputs[0])}, output);
   return {};
+}
+
+artifact::Op Builder::MakeAvgPool(const artifact::PoolWindows& windows, const SumLayer& layer) {
+  if (layer.wide) {
+    return artifact::WideAvgPool2d{windows, lowered_.model.Own(layer.wide->channels),
+                                   static_cast<uint16_t>(layer.q_min)};
+  }
+  return artifact::AvgPool2d{windows, lowered_.model.Own(layer.requantize.channels),
+                             layer.requantize.tensor};
 }
 
 }  // namespace haq::lower

@@ -26,6 +26,9 @@ struct Options {
   // The input's range is that of a grid which the input's values lie on: level 0 is its low end and
   // level 255 its high end, whatever the scheme.
   bool exact_input = false;
+  // Values that are kept at 16 bits, in the range that is chosen for them. So are those that share
+  // their parameters (what is concatenated, padded, reshaped, max pooled, ...).
+  std::vector<ir::ValueId> wide = {};
   // Weights to use instead of the nearest ones; `layer` is not read. Values and scales as an
   // earlier lowering of the same graph gave them, with other integers.
   std::vector<SumWeights> chosen_weights = {};
@@ -46,8 +49,16 @@ struct Lowered {
   std::vector<SumWeights> sums;  // in order of execution
 };
 
+// Per value: whether it may be in Options::wide. It must be stored (what a layer computes on the
+// way to its clamp or its sum is not), and it and all that share its parameters must be made and
+// read by operators that have 16 bits: convolutions, linear layers, additions, average pooling,
+// clamps, and those that move values. `options.wide` is not read.
+Result<std::vector<bool>> WideCandidates(const ir::Graph& graph,
+                                         const std::vector<quant::Range>& ranges,
+                                         const Options& options);
+
 // `ranges` has one entry per value of the verified graph. kUnsupported and kInvalidArgument name
-// the node.
+// the node; kInvalidArgument names the tensor of Options::wide that cannot have 16 bits, and why.
 Result<Lowered> Lower(const ir::Graph& graph, const std::vector<quant::Range>& ranges,
                       const Options& options);
 

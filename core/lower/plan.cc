@@ -35,6 +35,13 @@ bool PassesThrough(const ir::Op& op) {
          std::holds_alternative<ir::Pad>(op);
 }
 
+// Those that read and make 16-bit tensors.
+bool HasWideForm(const ir::Op& op) {
+  return HasChannels(op) || PassesThrough(op) || std::holds_alternative<ir::Add>(op) ||
+         std::holds_alternative<ir::AvgPool2d>(op) || std::holds_alternative<ir::Concat>(op) ||
+         std::holds_alternative<ir::Clamp>(op);
+}
+
 double Width(const quant::Range& range) {
   return std::max(range.high, 0.0) - std::min(range.low, 0.0);
 }
@@ -82,11 +89,8 @@ class Planner {
   }
 
   Result<Plan> Run() {
-    plan_.skipped.assign(graph_.nodes.size(), false);
-    FuseAdds();
-    FuseClamps();
-    ShareThroughPassThrough();
-    ShareThroughConcat();
+    FuseAndShare();
+    HAQ_RETURN_IF_ERROR(MarkWide());
     HAQ_RETURN_IF_ERROR(ChooseParams());
     // Widening an output can only make later bounds larger, so in order of execution one pass
     // suffices unless a set of values reaches backwards; a few more settle that.
@@ -96,7 +100,24 @@ class Planner {
     return std::move(plan_);
   }
 
+  std::vector<bool> WideCandidates() {
+    FuseAndShare();
+    std::vector<bool> candidates(graph_.values.size());
+    for (size_t value = 0; value < candidates.size(); ++value) {
+      candidates[value] = CheckWide(static_cast<ir::ValueId>(value)).ok();
+    }
+    return candidates;
+  }
+
  private:
+  void FuseAndShare() {
+    plan_.skipped.assign(graph_.nodes.size(), false);
+    FuseAdds();
+    FuseClamps();
+    ShareThroughPassThrough();
+    ShareThroughConcat();
+  }
+
   // Nothing reads the node's output but one input of one node.
   bool ReadOnce(const ir::Node& node) const {
     return readers_[node.output].size() == 1 && node.output != graph_.output;
@@ -186,6 +207,60 @@ class Planner {
     }
   }
 
+  // Nothing when all that share parameters with `value` may have 16 bits.
+  Status CheckWide(ir::ValueId value) {
+    const std::string& name = graph_.values[value].name;
+    const int producer = graph_.ProducerOf(value);
+    if (producer >= 0) {
+      const FusedAdd& fused = plan_.fused_add[producer];
+      const int clamp = plan_.fused_clamp[producer];
+      const int within = fused.conv == producer ? fused.add : clamp;
+      if (within >= 0) {
+        return InvalidArgument(
+            "tensor \"{}\" cannot have 16 bits: it is not stored, \"{}\" is made of it at once",
+            name, graph_.values[graph_.nodes[within].output].name);
+      }
+    }
+    for (const ir::Node& node : graph_.nodes) {
+      if (HasWideForm(node.op)) continue;
+      HAQ_RETURN_IF_ERROR(CheckApart(node, node.output, value, "makes"));
+      for (const ir::ValueId input : node.inputs) {
+        HAQ_RETURN_IF_ERROR(CheckApart(node, input, value, "reads"));
+      }
+    }
+    return {};
+  }
+
+  // `operand` of `node`, which has no wide form, does not share its levels with `value`.
+  Status CheckApart(const ir::Node& node, ir::ValueId operand, ir::ValueId value,
+                    std::string_view verb) {
+    if (shared_.Find(operand) != shared_.Find(value)) return {};
+    return InvalidArgument(
+        "tensor \"{}\" cannot have 16 bits: layer \"{}\" ({}) {} {}; what makes and reads such "
+        "tensors must be a convolution, a linear layer, an addition, a clamp, average or max "
+        "pooling, or move values",
+        graph_.values[value].name, node.name, ir::OpName(node.op), verb,
+        operand == value
+            ? std::string("it")
+            : fmt::format("\"{}\", which shares its levels", graph_.values[operand].name));
+  }
+
+  Status MarkWide() {
+    wide_.assign(graph_.values.size(), false);
+    for (const ir::ValueId value : options_.wide) {
+      if (value < 0 || static_cast<size_t>(value) >= graph_.values.size()) {
+        return InvalidArgument("value {} of {} cannot be kept at 16 bits", value,
+                               graph_.values.size());
+      }
+      HAQ_RETURN_IF_ERROR(CheckWide(value));
+      wide_[shared_.Find(value)] = true;
+    }
+    return {};
+  }
+
+  // 8, or 16 for what is kept wide.
+  int BitsOf(size_t value) { return wide_[shared_.Find(static_cast<int>(value))] ? 16 : 8; }
+
   Status ChooseParams() {
     plan_.params.resize(graph_.values.size());
     for (size_t value = 0; value < graph_.values.size(); ++value) {
@@ -193,14 +268,25 @@ class Planner {
           options_.exact_input && shared_.Find(value) == shared_.Find(graph_.input);
       auto params = quant::ChooseTensorParams(
           shared_.RangeOf(value), keep_ends ? quant::SchemePolicy::kAsymmetric : options_.scheme,
-          options_.hybrid);
+          options_.hybrid, BitsOf(value));
       if (!params.ok()) {
         return params.status().WithContext(
             ir::DescribeValue(graph_, static_cast<ir::ValueId>(value)));
       }
       plan_.params[value] = *std::move(params);
     }
+    for (const ir::Node& node : graph_.nodes) {
+      if (!std::holds_alternative<ir::Softmax>(node.op)) continue;
+      plan_.params[node.output] = {kSoftmaxScale,         0, quant::TensorScheme::kOneSided, {0, 1},
+                                   "16 bits over [0, 1]", 16};
+    }
     return {};
+  }
+
+  // The scale that the tensor's range would have at 8 bits: what follows compares ranges.
+  double ByteScale(ir::ValueId value) const {
+    const quant::TensorParams& params = plan_.params[value];
+    return double(params.scale) * params.last_level() / 255;
   }
 
   // The smallest output scale for which the node's multipliers are representable. Only degenerate
@@ -211,9 +297,7 @@ class Planner {
   }
 
   double SmallestScale(const ir::Node& node) const {
-    const auto scale_of = [&](size_t input) {
-      return double(plan_.params[node.inputs[input]].scale);
-    };
+    const auto scale_of = [&](size_t input) { return ByteScale(node.inputs[input]); };
     const auto largest = [](const std::vector<float>& values) {
       double result = 0;
       for (const float value : values) result = std::max(result, std::abs(double(value)));
@@ -249,7 +333,7 @@ class Planner {
       const int last = plan_.fused_clamp[i] >= 0 ? plan_.fused_clamp[i] : static_cast<int>(i);
       const ir::ValueId output = graph_.nodes[last].output;
       const double smallest = SmallestScale(i);
-      if (plan_.params[output].scale >= smallest) continue;
+      if (ByteScale(output) >= smallest) continue;
       quant::Range& range = shared_.RangeOf(output);
       range = Union(range, range.low < 0 && range.high <= 0 ? quant::Range{-256 * smallest, 0}
                                                             : quant::Range{0, 256 * smallest});
@@ -263,6 +347,7 @@ class Planner {
   const std::set<int>& keep_apart_;
   SharedRanges shared_;
   std::vector<std::vector<int>> readers_;  // nodes, by value
+  std::vector<bool> wide_;                 // by the root of a set
   Plan plan_;
 };
 
@@ -271,6 +356,12 @@ class Planner {
 Result<Plan> MakePlan(const ir::Graph& graph, const std::vector<quant::Range>& ranges,
                       const Options& options, const std::set<int>& keep_apart) {
   return Planner(graph, ranges, options, keep_apart).Run();
+}
+
+Result<std::vector<bool>> PlanWideCandidates(const ir::Graph& graph,
+                                             const std::vector<quant::Range>& ranges,
+                                             const Options& options) {
+  return Planner(graph, ranges, options, {}).WideCandidates();
 }
 
 }  // namespace haq::lower

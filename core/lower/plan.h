@@ -27,8 +27,8 @@ struct Plan {
   // is set), if any.
   std::vector<FusedAdd> fused_add;
   std::vector<bool> skipped;
-  // Per value: its parameters. Values between a node and the clamp it swallowed have none that
-  // matter.
+  // Per value: its parameters, the number of bits among them. Values between a node and the clamp
+  // it swallowed have none that matter.
   std::vector<quant::TensorParams> params;
 };
 
@@ -42,6 +42,11 @@ struct Plan {
 // the union of its members'.
 Result<Plan> MakePlan(const ir::Graph& graph, const std::vector<quant::Range>& ranges,
                       const Options& options, const std::set<int>& keep_apart = {});
+
+// As lower::WideCandidates.
+Result<std::vector<bool>> PlanWideCandidates(const ir::Graph& graph,
+                                             const std::vector<quant::Range>& ranges,
+                                             const Options& options);
 
 // Real-valued scale of the softmax output: 16 bits over [0, 1].
 inline constexpr float kSoftmaxScale = 1.0f / 65535;

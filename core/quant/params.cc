@@ -11,28 +11,45 @@ constexpr double kSmallestScale = 1e-30;
 
 float ScaleAtLeast(double scale) { return static_cast<float>(std::max(scale, kSmallestScale)); }
 
-TensorParams Finish(float scale, int32_t zero_point, TensorScheme scheme, std::string reason) {
-  TensorParams params{scale, zero_point, scheme, {}, std::move(reason)};
-  params.range = {scale * double(0 - zero_point), scale * double(255 - zero_point)};
-  return params;
-}
+// The levels of a tensor of that many bits.
+class Levels {
+ public:
+  explicit Levels(int bits) : bits_(bits), last_(LastLevel(bits)), middle_((last_ + 1) / 2) {}
 
-// Levels -128 .. 127 around zero point 128, no end of the range clipped.
-double SymmetricScale(const Range& range) { return std::max(-range.low / 128, range.high / 127); }
+  // Levels from the lowest to the highest around the middle, no end of the range clipped.
+  double SymmetricScale(const Range& range) const {
+    return std::max(-range.low / middle_, range.high / (last_ - middle_));
+  }
+  double AsymmetricScale(const Range& range) const { return (range.high - range.low) / last_; }
 
-TensorParams Symmetric(const Range& range, std::string reason) {
-  return Finish(ScaleAtLeast(SymmetricScale(range)), 128, TensorScheme::kSymmetric,
-                std::move(reason));
-}
+  TensorParams Symmetric(const Range& range, std::string reason) const {
+    return Finish(ScaleAtLeast(SymmetricScale(range)), middle_, TensorScheme::kSymmetric,
+                  std::move(reason));
+  }
+  TensorParams Asymmetric(const Range& range, std::string reason) const {
+    const float scale = ScaleAtLeast(AsymmetricScale(range));
+    const auto zero_point = static_cast<int32_t>(
+        std::clamp(std::nearbyint(-range.low / scale), 0.0, static_cast<double>(last_)));
+    return Finish(scale, zero_point,
+                  range.low == 0 ? TensorScheme::kOneSided : TensorScheme::kAsymmetric,
+                  std::move(reason));
+  }
+  TensorParams AllZero(bool symmetric) const {
+    return symmetric ? Finish(1, middle_, TensorScheme::kSymmetric, "all zero")
+                     : Finish(1, 0, TensorScheme::kOneSided, "all zero");
+  }
 
-TensorParams Asymmetric(const Range& range, std::string reason) {
-  const float scale = ScaleAtLeast((range.high - range.low) / 255);
-  const auto zero_point =
-      static_cast<int32_t>(std::clamp(std::nearbyint(-range.low / scale), 0.0, 255.0));
-  return Finish(scale, zero_point,
-                range.low == 0 ? TensorScheme::kOneSided : TensorScheme::kAsymmetric,
-                std::move(reason));
-}
+ private:
+  TensorParams Finish(float scale, int32_t zero_point, TensorScheme scheme,
+                      std::string reason) const {
+    TensorParams params{scale, zero_point, scheme, {}, std::move(reason), bits_};
+    params.range = {scale * double(0 - zero_point), scale * double(last_ - zero_point)};
+    return params;
+  }
+
+  int bits_;
+  int32_t last_, middle_;
+};
 
 // 2^29: the bias may take a quarter of int32, which leaves room for the sum and the other
 // constants.
@@ -78,30 +95,29 @@ std::string_view TensorSchemeName(TensorScheme scheme) {
   return "asymmetric";
 }
 
-Result<TensorParams> ChooseTensorParams(Range observed, SchemePolicy policy,
-                                        const HybridRule& rule) {
+Result<TensorParams> ChooseTensorParams(Range observed, SchemePolicy policy, const HybridRule& rule,
+                                        int bits) {
+  const Levels levels(bits);
   if (!std::isfinite(observed.low) || !std::isfinite(observed.high) ||
       observed.low > observed.high) {
     return InvalidArgument("the range [{}, {}] is not finite", observed.low, observed.high);
   }
   const Range range{std::min(observed.low, 0.0), std::max(observed.high, 0.0)};
   if (range.low == 0 && range.high == 0) {
-    if (policy == SchemePolicy::kSymmetric)
-      return Finish(1, 128, TensorScheme::kSymmetric, "all zero");
-    return Finish(1, 0, TensorScheme::kOneSided, "all zero");
+    return levels.AllZero(policy == SchemePolicy::kSymmetric);
   }
-  if (policy == SchemePolicy::kSymmetric) return Symmetric(range, "asked for");
-  if (policy == SchemePolicy::kAsymmetric) return Asymmetric(range, "asked for");
-  if (range.low == 0) return Asymmetric(range, "nothing below zero");
+  if (policy == SchemePolicy::kSymmetric) return levels.Symmetric(range, "asked for");
+  if (policy == SchemePolicy::kAsymmetric) return levels.Asymmetric(range, "asked for");
+  if (range.low == 0) return levels.Asymmetric(range, "nothing below zero");
 
-  const double asymmetric_scale = (range.high - range.low) / 255;
-  const double loss_db = 20 * std::log10(SymmetricScale(range) / asymmetric_scale);
+  const double loss_db =
+      20 * std::log10(levels.SymmetricScale(range) / levels.AsymmetricScale(range));
   if (loss_db < rule.symmetric_tolerance_db) {
-    return Symmetric(
+    return levels.Symmetric(
         range, fmt::format("symmetric costs {:.2f} dB, under the tolerance of {:.2f} dB", loss_db,
                            rule.symmetric_tolerance_db));
   }
-  return Asymmetric(
+  return levels.Asymmetric(
       range, fmt::format("symmetric would cost {:.2f} dB, over the tolerance of {:.2f} dB", loss_db,
                          rule.symmetric_tolerance_db));
 }

@@ -22,8 +22,8 @@ Result<WeightGranularity> ParseWeightGranularity(std::string_view text,
 
 // What one tensor got.
 enum class TensorScheme {
-  kSymmetric,   // zero point 128
-  kAsymmetric,  // zero point anywhere in [0, 255]
+  kSymmetric,   // zero point 128, or 32768 of 16 bits
+  kAsymmetric,  // zero point anywhere
   kOneSided,    // asymmetric with zero point 0: nothing is below zero
 };
 std::string_view TensorSchemeName(TensorScheme scheme);
@@ -34,13 +34,19 @@ struct Range {
   bool operator==(const Range&) const = default;
 };
 
-// real = scale * (q - zero_point), q in [0, 255].
+// The highest level of that many bits, 8 or 16.
+constexpr int32_t LastLevel(int bits) { return (1 << bits) - 1; }
+
+// real = scale * (q - zero_point), q and zero_point in [0, LastLevel(bits)].
 struct TensorParams {
   float scale = 1;
   int32_t zero_point = 0;
   TensorScheme scheme = TensorScheme::kAsymmetric;
-  Range range;  // what the levels represent: scale * (0 - zero_point) .. scale * (255 - zero_point)
+  Range
+      range;  // what the levels represent: scale * (0 - zero_point) .. scale * (last - zero_point)
   std::string reason;  // for the report
+  int bits = 8;
+  int32_t last_level() const { return LastLevel(bits); }
 };
 
 // The hybrid rule: a two-sided tensor becomes symmetric when that raises its rounding noise by less
@@ -51,9 +57,9 @@ struct HybridRule {
 };
 
 // `observed` is widened to contain 0. A constant or all-zero tensor gets a range that represents
-// its value. kInvalidArgument for a range that is not finite.
+// its value. kInvalidArgument for a range that is not finite. `bits` is 8 or 16.
 Result<TensorParams> ChooseTensorParams(Range observed, SchemePolicy policy,
-                                        const HybridRule& rule = {});
+                                        const HybridRule& rule = {}, int bits = 8);
 
 // Symmetric signed 8-bit weights, w = scale[channel] * q, q in [-127, 127].
 struct QuantizedWeights {

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "core/kernels/wide.h"
+
 namespace haq::runtime {
 namespace {
 
@@ -32,8 +34,14 @@ void Dequantize(const artifact::Tensor& tensor, const uint8_t* stored, float* re
 void QuantizeSample(const artifact::Tensor& tensor, const kernels::KernelTable& kernels,
                     const float* real, uint8_t* stored, kernels::Part part) {
   const Planes planes(tensor);
-  kernels.quantize({planes.channels, planes.pixels}, tensor.scale, tensor.zero_point, real, stored,
-                   part);
+  const kernels::PlaneShape shape{planes.channels, planes.pixels};
+  if (tensor.type == artifact::DataType::kUint16) {
+    // Tensors start at multiples of 64 bytes.
+    kernels::wide::Quantize(shape, tensor.scale, tensor.zero_point, real,
+                            reinterpret_cast<uint16_t*>(stored), part);
+  } else {
+    kernels.quantize(shape, tensor.scale, tensor.zero_point, real, stored, part);
+  }
 }
 
 void DequantizeSample(const artifact::Tensor& tensor, std::span<const uint8_t> stored,

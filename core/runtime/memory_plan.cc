@@ -96,8 +96,7 @@ size_t FirstFit(const Block& block, const std::vector<const Block*>& placed) {
 }  // namespace
 
 size_t SampleBytes(const artifact::Tensor& tensor) {
-  const size_t width = tensor.type == artifact::DataType::kUint16 ? 2 : 1;
-  return static_cast<size_t>(tensor.ElementCount()) * width;
+  return static_cast<size_t>(tensor.ElementCount() * artifact::LevelBytes(tensor.type));
 }
 
 // Largest first, each at the lowest place that is free during its whole life.

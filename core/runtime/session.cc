@@ -179,9 +179,10 @@ void Session::Impl::RunThread(void* context, int thread) {
                     {thread, impl.team.threads()}};
   if (call.real_input != nullptr) {
     const int64_t count = model.input().ElementCount();
+    const auto bytes = static_cast<int64_t>(SampleBytes(model.input()));
     frame.ForSamples([&](int64_t i, kernels::Part part) {
       QuantizeSample(model.input(), *model.kernels, call.real_input + i * count,
-                     impl.tensors[model.model.input] + i * count, part);
+                     impl.tensors[model.model.input] + i * bytes, part);
     });
     impl.team.Barrier();
   }

@@ -11,17 +11,6 @@ using artifact::Model;
 using artifact::Tensor;
 using kernels::KernelTable;
 
-// Sizes shared by everything that slides a window.
-template <typename Op>
-void FillWindow(const Op& op, const Tensor& in, const Tensor& out, kernels::WindowShape& shape) {
-  shape.in_h = in.shape[0], shape.in_w = in.shape[1], shape.in_c = in.shape[2];
-  shape.out_h = out.shape[0], shape.out_w = out.shape[1], shape.out_c = out.shape[2];
-  shape.kernel_h = op.kernel_h, shape.kernel_w = op.kernel_w;
-  shape.stride_h = op.stride_h, shape.stride_w = op.stride_w;
-  shape.dilation_h = op.dilation_h, shape.dilation_w = op.dilation_w;
-  shape.pad_top = op.padding.top, shape.pad_left = op.padding.left;
-}
-
 class ConvStep : public Step {
  public:
   static Result<std::unique_ptr<Step>> Make(const Model& model, const Layer& layer,
@@ -108,13 +97,6 @@ class LinearStep : public Step {
   const int8_t* weight_;
   AlignedBuffer packed_;
 };
-
-// b has a's shape, or one value a channel that serves every row.
-kernels::PairShape PairOf(const Model& model, const Layer& layer) {
-  const Tensor &a = model.tensors[layer.inputs[0]], &b = model.tensors[layer.inputs[1]];
-  const int64_t columns = a.shape.back();
-  return {a.ElementCount() / columns, columns, a.shape == b.shape ? columns : 0};
-}
 
 class AddStep : public Step {
  public:
@@ -215,14 +197,9 @@ class AvgPoolStep : public Step {
   AvgPoolStep(const Model& model, const Layer& layer, const artifact::AvgPool2d& op,
               const KernelTable& kernels)
       : operands_(model, layer), requantize_(op.requantize), run_(kernels.avg_pool) {
-    const Tensor &in = model.tensors[layer.inputs[0]], &out = model.tensors[layer.output];
-    shape_.in_h = in.shape[0], shape_.in_w = in.shape[1], shape_.channels = in.shape[2];
-    shape_.out_h = out.shape[0], shape_.out_w = out.shape[1];
+    const Tensor& in = model.tensors[layer.inputs[0]];
+    FillPoolWindows(op, in, model.tensors[layer.output], shape_);
     shape_.input_zero = static_cast<uint8_t>(in.zero_point);
-    shape_.row_begin = op.row_begin.data(), shape_.row_end = op.row_end.data();
-    shape_.column_begin = op.column_begin.data(), shape_.column_end = op.column_end.data();
-    shape_.counts = op.counts.empty() ? nullptr : op.counts.data();
-    shape_.counts_size = static_cast<int32_t>(op.counts.size());
     shape_.by_count = op.by_count.data();
   }
   size_t workspace_bytes() const override { return sizeof(int32_t) * shape_.channels; }
@@ -279,13 +256,17 @@ struct Maker {
   Made operator()(const artifact::Add& op) const { return Simple<AddStep>(op); }
   Made operator()(const artifact::Mul& op) const { return Simple<MulStep>(op); }
   Made operator()(const artifact::Table& op) const { return Simple<TableStep>(op); }
-  Made operator()(const artifact::MaxPool2d& op) const { return Simple<MaxPoolStep>(op); }
+  Made operator()(const artifact::MaxPool2d& op) const {
+    return IsWide() ? MakeWideStep(model, layer) : Simple<MaxPoolStep>(op);
+  }
   Made operator()(const artifact::AvgPool2d& op) const { return Simple<AvgPoolStep>(op); }
   Made operator()(const artifact::Softmax& op) const { return Simple<SoftmaxStep>(op); }
   Made operator()(const artifact::Concat&) const {
     return MakeMoveStep(model, layer, plan, kernels);
   }
-  Made operator()(const artifact::Pad&) const { return MakeMoveStep(model, layer, plan, kernels); }
+  Made operator()(const artifact::Pad&) const {
+    return IsWide() ? MakeWideStep(model, layer) : MakeMoveStep(model, layer, plan, kernels);
+  }
   Made operator()(const artifact::Slice&) const {
     return MakeMoveStep(model, layer, plan, kernels);
   }
@@ -296,6 +277,12 @@ struct Maker {
     return MakeMoveStep(model, layer, plan, kernels);
   }
 
+  Made operator()(const artifact::WideConv2d&) const { return MakeWideStep(model, layer); }
+  Made operator()(const artifact::WideLinear&) const { return MakeWideStep(model, layer); }
+  Made operator()(const artifact::WideAdd&) const { return MakeWideStep(model, layer); }
+  Made operator()(const artifact::WideAvgPool2d&) const { return MakeWideStep(model, layer); }
+
+  bool IsWide() const { return model.tensors[layer.output].type == artifact::DataType::kUint16; }
   template <typename Concrete, typename Op>
   Made Simple(const Op& op) const {
     return std::unique_ptr<Step>(std::make_unique<Concrete>(model, layer, op, kernels));
@@ -303,6 +290,22 @@ struct Maker {
 };
 
 }  // namespace
+
+void FillWindow(const artifact::Window& window, const Tensor& in, const Tensor& out,
+                kernels::WindowShape& shape) {
+  shape.in_h = in.shape[0], shape.in_w = in.shape[1], shape.in_c = in.shape[2];
+  shape.out_h = out.shape[0], shape.out_w = out.shape[1], shape.out_c = out.shape[2];
+  shape.kernel_h = window.kernel_h, shape.kernel_w = window.kernel_w;
+  shape.stride_h = window.stride_h, shape.stride_w = window.stride_w;
+  shape.dilation_h = window.dilation_h, shape.dilation_w = window.dilation_w;
+  shape.pad_top = window.padding.top, shape.pad_left = window.padding.left;
+}
+
+kernels::PairShape PairOf(const Model& model, const Layer& layer) {
+  const Tensor &a = model.tensors[layer.inputs[0]], &b = model.tensors[layer.inputs[1]];
+  const int64_t columns = a.shape.back();
+  return {a.ElementCount() / columns, columns, a.shape == b.shape ? columns : 0};
+}
 
 Operands::Operands(const Model& model, const Layer& layer)
     : inputs(&layer.inputs),

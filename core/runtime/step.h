@@ -74,4 +74,26 @@ struct Operands {
 std::unique_ptr<Step> MakeMoveStep(const artifact::Model& model, const artifact::Layer& layer,
                                    const MemoryPlan& plan, const kernels::KernelTable& kernels);
 
+// Sizes shared by everything that slides a window.
+void FillWindow(const artifact::Window& window, const artifact::Tensor& in,
+                const artifact::Tensor& out, kernels::WindowShape& shape);
+// b has a's shape, or one value a channel that serves every row.
+kernels::PairShape PairOf(const artifact::Model& model, const artifact::Layer& layer);
+// Everything but the zero point and the requantization, which have two widths.
+template <typename Shape>
+void FillPoolWindows(const artifact::PoolWindows& windows, const artifact::Tensor& in,
+                     const artifact::Tensor& out, Shape& shape) {
+  shape.in_h = in.shape[0], shape.in_w = in.shape[1], shape.channels = in.shape[2];
+  shape.out_h = out.shape[0], shape.out_w = out.shape[1];
+  shape.row_begin = windows.row_begin.data(), shape.row_end = windows.row_end.data();
+  shape.column_begin = windows.column_begin.data(), shape.column_end = windows.column_end.data();
+  shape.counts = windows.counts.empty() ? nullptr : windows.counts.data();
+  shape.counts_size = static_cast<int32_t>(windows.counts.size());
+}
+
+// Those of core/kernels/wide.h: the wide operators, and MaxPool2d and Pad of 16-bit tensors.
+// kResourceExhausted when there is no memory for the weights.
+Result<std::unique_ptr<Step>> MakeWideStep(const artifact::Model& model,
+                                           const artifact::Layer& layer);
+
 }  // namespace haq::runtime

@@ -10,10 +10,12 @@ using artifact::Layer;
 using artifact::Model;
 using kernels::KernelTable;
 
+// Of bytes: 16-bit elements have a last dimension of two.
 kernels::Dims DimsOf(const artifact::Tensor& tensor) {
   kernels::Dims dims;
   dims.rank = static_cast<int32_t>(tensor.shape.size());
   std::copy(tensor.shape.begin(), tensor.shape.end(), dims.size);
+  if (tensor.type == artifact::DataType::kUint16) dims.size[dims.rank++] = 2;
   return dims;
 }
 
@@ -59,8 +61,8 @@ class PadStep : public Step {
         run_(kernels.pad) {}
   void Run(const Frame& frame) const override {
     frame.ForWholeSamples([&](int64_t i) {
-      run_(dims_, op_.before.data(), op_.after.data(), op_.value, operands_.Input(frame, i),
-           operands_.Output(frame, i));
+      run_(dims_, op_.before.data(), op_.after.data(), static_cast<uint8_t>(op_.value),
+           operands_.Input(frame, i), operands_.Output(frame, i));
     });
   }
 
@@ -101,18 +103,20 @@ class TransposeStep : public Step {
                 const KernelTable& kernels)
       : operands_(model, layer),
         dims_(DimsOf(model.tensors[layer.inputs[0]])),
-        op_(op),
-        run_(kernels.transpose) {}
+        order_(op.order),
+        run_(kernels.transpose) {
+    if (static_cast<int32_t>(order_.size()) < dims_.rank) order_.push_back(dims_.rank - 1);
+  }
   void Run(const Frame& frame) const override {
     frame.ForWholeSamples([&](int64_t i) {
-      run_(dims_, op_.order.data(), operands_.Input(frame, i), operands_.Output(frame, i));
+      run_(dims_, order_.data(), operands_.Input(frame, i), operands_.Output(frame, i));
     });
   }
 
  private:
   Operands operands_;
   kernels::Dims dims_;
-  artifact::Transpose op_;
+  std::vector<int32_t> order_;
   decltype(KernelTable::transpose) run_;
 };
 

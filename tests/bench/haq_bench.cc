@@ -189,11 +189,14 @@ Status RunLayers(const Arguments& arguments) {
     const artifact::Layer& layer = layers.layers[i];
     std::string shape = fmt::format("{}", fmt::join(layers.tensors[layer.inputs[0]].shape, "x"));
     shape += fmt::format(" -> {}", fmt::join(layers.tensors[layer.output].shape, "x"));
-    if (const auto* conv = std::get_if<artifact::Conv2d>(&layer.op)) {
+    const auto describe = [&](const auto* conv) {
+      if (conv == nullptr) return;
       shape += fmt::format("  {}x{}/{} g{}", conv->kernel_h, conv->kernel_w, conv->stride_h,
                            conv->groups);
       if (layer.inputs.size() > 1) shape += " +residual";
-    }
+    };
+    describe(std::get_if<artifact::Conv2d>(&layer.op));
+    describe(std::get_if<artifact::WideConv2d>(&layer.op));
     add(layer.name, artifact::OpName(layer.op), shape, MultiplyAdds(layers, layer), times[i + 1]);
   }
   if (arguments.json) {

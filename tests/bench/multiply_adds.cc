@@ -4,14 +4,9 @@ namespace haq::bench {
 
 int64_t MultiplyAdds(const artifact::Model& model, const artifact::Layer& layer) {
   const artifact::Tensor& output = model.tensors[layer.output];
-  if (const auto* conv = std::get_if<artifact::Conv2d>(&layer.op)) {
-    const auto weights = static_cast<int64_t>(conv->weight.size());
-    return output.ElementCount() * (weights / output.shape[2]);
-  }
-  if (const auto* linear = std::get_if<artifact::Linear>(&layer.op)) {
-    return static_cast<int64_t>(linear->weight.size());
-  }
-  return 0;
+  // Every output is a dot product with its channel's weights.
+  const auto weights = static_cast<int64_t>(artifact::WeightsOf(layer.op).size());
+  return output.ElementCount() / output.shape.back() * weights;
 }
 
 int64_t MultiplyAdds(const artifact::Model& model) {

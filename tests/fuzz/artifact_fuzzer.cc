@@ -30,6 +30,15 @@ struct Cost {
   double operator()(const artifact::Linear& op) const {
     return static_cast<double>(op.weight.size()) / static_cast<double>(op.channels.size());
   }
+  double operator()(const artifact::WideConv2d& op) const {
+    return static_cast<double>(op.weight.size()) / static_cast<double>(op.channels.size());
+  }
+  double operator()(const artifact::WideLinear& op) const {
+    return static_cast<double>(op.weight.size()) / static_cast<double>(op.channels.size());
+  }
+  double operator()(const artifact::WideAvgPool2d&) const {
+    return static_cast<double>(model.tensors[layer.inputs[0]].ElementCount());
+  }
   double operator()(const artifact::MaxPool2d& op) const {
     return static_cast<double>(op.kernel_h) * op.kernel_w;
   }
@@ -56,13 +65,16 @@ bool IsSmall(const artifact::Model& model) {
 
 std::vector<uint8_t> RunBatch(runtime::Session& session, int64_t n, int64_t first) {
   const artifact::Model& model = session.model().model();
-  const int64_t width = model.tensors[model.output].type == artifact::DataType::kUint16 ? 2 : 1;
-  std::vector<uint8_t> input(n * session.model().input_elements());
+  const auto bytes = [&](int32_t tensor) {
+    const artifact::Tensor& t = model.tensors[tensor];
+    return t.ElementCount() * artifact::LevelBytes(t.type);
+  };
+  std::vector<uint8_t> input(n * bytes(model.input));
   for (size_t i = 0; i < input.size(); ++i) {
-    const size_t at = i + first * session.model().input_elements();
+    const size_t at = i + first * bytes(model.input);
     input[i] = static_cast<uint8_t>(at * 2654435761u >> 13);
   }
-  std::vector<uint8_t> output(n * session.model().output_elements() * width);
+  std::vector<uint8_t> output(n * bytes(model.output));
   Check(session.RunQuantized(n, input, output).ok(), "a verified model runs");
   return output;
 }

@@ -30,6 +30,22 @@ const Seed kSeeds[] = {
                      {.out_channels = 2, .kernel = 3, .padding = 1, .residual = b.input()});
      }},
     {"grouped", {4, 4, 4}, [](auto& b) { return b.Conv(b.input(), {.groups = 2}); }},
+    {"wide_conv",
+     {4, 4, 2},
+     [](auto& b) { return b.Conv(b.input(), {.kernel = 3, .padding = 1, .wide = true}); }},
+    {"wide_residual",
+     {4, 4, 2},
+     [](auto& b) {
+       const int32_t x = b.Add(b.input(), b.input(), true);
+       return b.Conv(x, {.out_channels = 2, .groups = 2, .residual = x});
+     }},
+    {"wide_linear", {7}, [](auto& b) { return b.Linear(b.input(), 3, true); }},
+    {"wide_pool",
+     {5, 4, 3},
+     [](auto& b) {
+       const int32_t x = b.Add(b.input(), b.GlobalAvgPool(b.input()), true);
+       return b.AvgPool(b.MaxPool(x, 3, 1, 1), 3, 2, 1, true);
+     }},
     {"linear", {7}, [](auto& b) { return b.Linear(b.input(), 3); }},
     {"add", {2, 2, 3}, [](auto& b) { return b.Add(b.input(), b.GlobalAvgPool(b.input())); }},
     {"mul", {2, 2, 3}, [](auto& b) { return b.Mul(b.input(), b.input()); }},
@@ -71,6 +87,7 @@ int main(int argc, char** argv) {
   }
   const std::filesystem::path folder = argv[1];
   bool ok = Write(haq::test::EveryOperator(), folder / "seed_every_operator");
+  ok = Write(haq::test::EveryWideOperator(), folder / "seed_every_wide_operator") && ok;
   for (const Seed& seed : kSeeds) {
     ModelBuilder builder(seed.shape, 1);
     const int32_t output = seed.build(builder);

@@ -61,4 +61,24 @@ artifact::Model EveryOperator(uint64_t seed) {
   return b.Finish(b.Softmax(x));
 }
 
+artifact::Model EveryWideOperator(uint64_t seed) {
+  ModelBuilder b({9, 8, 3}, seed, 114, true);
+  int32_t x = b.Pad(b.input(), {1, 0, 0}, {0, 2, 0});  // 10, 10, 3
+  x = b.Conv(x, {.out_channels = 12, .kernel = 3, .padding = 1, .wide = true});
+  const int32_t left = b.Conv(
+      x,
+      {.out_channels = 12, .kernel = 3, .padding = 2, .dilation = 2, .groups = 12, .relu = false});
+  const int32_t right = b.Conv(x, {.out_channels = 12, .kernel = 1, .groups = 3});
+  x = b.Add(left, right, true);
+  x = b.Conv(right, {.out_channels = 12, .relu = false, .residual = x, .wide = true});
+  const int32_t pooled = b.MaxPool(x, 3, 2, 1);          // 5, 5, 12
+  const int32_t averaged = b.AvgPool(x, 3, 2, 1, true);  // 5, 5, 12
+  x = b.Concat({pooled, averaged}, 2);                   // 5, 5, 24
+  x = b.Add(x, b.GlobalAvgPool(x), true);
+  x = b.Slice(x, 2, 1, 2, 11);    // 5, 5, 11
+  x = b.Transpose(x, {2, 0, 1});  // 11, 5, 5
+  x = b.Reshape(x, {275});
+  return b.Finish(b.Linear(x, 10, true));
+}
+
 }  // namespace haq::test

@@ -14,4 +14,7 @@ artifact::Model MobileNetV2Like(int32_t image_side = 224, int32_t classes = 1000
 // Every operator at least once, small enough to run thousands of times.
 artifact::Model EveryOperator(uint64_t seed = 1);
 
+// The same of the operators that 16-bit tensors have, with both widths at their inputs and outputs.
+artifact::Model EveryWideOperator(uint64_t seed = 1);
+
 }  // namespace haq::test

@@ -28,14 +28,22 @@ T& OpOf(Model& model) {
 }
 
 // Breaks one thing in a valid model and expects the message to say which.
-void ExpectRefused(const std::function<void(Model&)>& damage, const std::string& message,
-                   StatusCode code = StatusCode::kDataLoss) {
-  Model model = test::EveryOperator();
+void ExpectRefusedFrom(Model model, const std::function<void(Model&)>& damage,
+                       const std::string& message, StatusCode code = StatusCode::kDataLoss) {
   ASSERT_TRUE(Verify(model).ok());
   damage(model);
   const Status status = Verify(model);
   EXPECT_EQ(status.code(), code) << status.ToString();
   EXPECT_THAT(status.message(), HasSubstr(message));
+}
+
+void ExpectRefused(const std::function<void(Model&)>& damage, const std::string& message,
+                   StatusCode code = StatusCode::kDataLoss) {
+  ExpectRefusedFrom(test::EveryOperator(), damage, message, code);
+}
+void ExpectWideRefused(const std::function<void(Model&)>& damage, const std::string& message,
+                       StatusCode code = StatusCode::kDataLoss) {
+  ExpectRefusedFrom(test::EveryWideOperator(), damage, message, code);
 }
 
 TEST(Verify, TensorsAreSound) {
@@ -146,8 +154,7 @@ TEST(Verify, ChannelParametersAndWeightsAreInRange) {
       "weight -128");
 }
 
-TEST(Verify, CertificateIsRecomputed) {
-  Model model = test::EveryOperator();
+void ExpectCertificatesRecomputed(Model model) {
   for (Layer& layer : model.layers) {
     const AccumulatorBounds bounds = BoundAccumulator(model, layer);
     EXPECT_EQ(bounds.min, layer.acc_min);
@@ -161,6 +168,24 @@ TEST(Verify, CertificateIsRecomputed) {
     ++layer.acc_max;
   }
   EXPECT_TRUE(Verify(model).ok());
+}
+
+TEST(Verify, CertificateIsRecomputed) {
+  ExpectCertificatesRecomputed(test::EveryOperator());
+  ExpectCertificatesRecomputed(test::EveryWideOperator());
+}
+
+// What 8-bit operators promise must fit their accumulators; wide ones have 64 bits.
+TEST(Verify, CertificateOfNarrowOperatorsIsInsideInt32) {
+  const int64_t beyond = int64_t{std::numeric_limits<int32_t>::max()} + 1;
+  ExpectRefused([=](Model& m) { LayerOf<Conv2d>(m).acc_max = beyond; }, "leaves int32");
+  ExpectRefused([=](Model& m) { LayerOf<AvgPool2d>(m).acc_min = -beyond - 1; }, "leaves int32");
+  Model model = test::EveryWideOperator();
+  LayerOf<WideConv2d>(model).acc_max += beyond;
+  EXPECT_TRUE(Verify(model).ok());
+  int64_t largest = 0;
+  for (const Layer& layer : model.layers) largest = std::max(largest, layer.acc_max);
+  EXPECT_GT(largest, beyond) << "no test without a sum over int32";
 }
 
 // 70,000 products of 127 and 255 leave int32 although the bias brings their sum back.
@@ -225,6 +250,81 @@ TEST(Verify, OtherOperatorsAreSound) {
                 "256 needed");
   ExpectRefused([](Model& m) { OpOf<Softmax>(m).table = m.Own(std::vector<uint32_t>(256, 5)); },
                 "2^24");
+}
+
+TEST(Verify, WideOperatorsAreSound) {
+  const auto channel = [](auto damage) {
+    return [=](Model& m) {
+      WideConv2d& c = OpOf<WideConv2d>(m);
+      std::vector<fixedpoint::WideChannel> channels(c.channels.begin(), c.channels.end());
+      damage(channels[7]);
+      c.channels = m.Own(std::move(channels));
+    };
+  };
+  ExpectWideRefused(channel([](auto& r) { r.multiplier = (1 << 30) - 1; }),
+                    "multiplier 1073741823");
+  ExpectWideRefused(channel([](auto& r) { r.pre_shift = 27; }), "pre_shift 27");
+  ExpectWideRefused(channel([](auto& r) { r.pre_shift = -1; }), "pre_shift -1");
+  ExpectWideRefused(channel([](auto& r) { r.shift = 1; }), "shift 1");
+  ExpectWideRefused(channel([](auto& r) { r.shift = 32; }), "shift 32");
+  ExpectWideRefused(channel([](auto& r) { r.bias = (int64_t{1} << 60) + 1; }), "outside [-2^60");
+  ExpectWideRefused([](Model& m) { OpOf<WideConv2d>(m).stride_h = 0; }, "stride 0");
+  ExpectWideRefused([](Model& m) { OpOf<WideConv2d>(m).residual_multiplier = 1; },
+                    "residual_multiplier 1 without a residual");
+  ExpectWideRefused([](Model& m) { OpOf<WideConv2d>(m).channels = {}; }, "0 channels, 12 needed");
+  ExpectWideRefused([](Model& m) { OpOf<WideConv2d>(m).weight = {}; }, "weights");
+  ExpectWideRefused([](Model& m) { OpOf<WideLinear>(m).weight = {}; }, "0 weights");
+  ExpectWideRefused([](Model& m) { OpOf<WideLinear>(m).channels = {}; }, "0 channels, 10 needed");
+  ExpectWideRefused([](Model& m) { OpOf<WideAdd>(m).requantize.shift = 41; }, "shift 41");
+  ExpectWideRefused([](Model& m) { OpOf<WideAdd>(m).requantize.multiplier_b = -1; },
+                    "-1 are outside");
+  ExpectWideRefused([](Model& m) { OpOf<WideAdd>(m).requantize.constant = int64_t{1} << 62; },
+                    "outside [-2^61, 2^61]");
+  ExpectWideRefused(
+      [](Model& m) {
+        OpOf<WideAdd>(m).requantize.q_min = 65535, OpOf<WideAdd>(m).requantize.q_max = 65534;
+      },
+      "clamp [65535, 65534]");
+  ExpectWideRefused([](Model& m) { OpOf<WideAvgPool2d>(m).by_count = {}; }, "0 requantizations");
+  ExpectWideRefused([](Model& m) { OpOf<WideAvgPool2d>(m).row_begin = {}; }, "window bounds");
+  // Levels beyond those of the output's type.
+  ExpectWideRefused(
+      [](Model& m) {
+        for (Layer& layer : m.layers) {
+          auto* conv = std::get_if<WideConv2d>(&layer.op);
+          if (conv == nullptr || m.tensors[layer.output].type != DataType::kUint8) continue;
+          std::vector<fixedpoint::WideChannel> channels(conv->channels.begin(),
+                                                        conv->channels.end());
+          channels[0].q_max = 256;
+          conv->channels = m.Own(std::move(channels));
+          return;
+        }
+      },
+      "clamp [0, 256] is not a range within [0, 255]");
+  test::ModelBuilder b({4, 4, 2}, 1);
+  ExpectRefusedFrom(
+      b.Finish(b.Pad(b.input(), {1, 1, 0}, {1, 1, 0})), [](Model& m) { OpOf<Pad>(m).value = 256; },
+      "value 256 is outside [0, 255]");
+}
+
+// Operators without a wide form, and those that keep the type, refuse the other width.
+TEST(Verify, WidthsAgree) {
+  const auto widen = [](auto get) {
+    return [=](Model& m) { m.tensors[get(m)].type = DataType::kUint16; };
+  };
+  ExpectRefused(widen([](Model& m) { return LayerOf<Conv2d>(m).output; }), "data type",
+                StatusCode::kUnsupported);
+  ExpectRefused(widen([](Model& m) { return LayerOf<Mul>(m).output; }), "data type",
+                StatusCode::kUnsupported);
+  ExpectRefused(widen([](Model& m) { return LayerOf<Table>(m).output; }), "data type",
+                StatusCode::kUnsupported);
+  ExpectRefused(widen([](Model& m) { return LayerOf<MaxPool2d>(m).output; }), "share type");
+  ExpectRefused(widen([](Model& m) { return LayerOf<Slice>(m).output; }), "share type");
+  ExpectWideRefused(
+      [](Model& m) {
+        m.tensors[m.input].type = DataType::kUint8, m.tensors[m.input].zero_point = 0;
+      },
+      "share type");
 }
 
 // A window that keeps nothing of the image has no largest element.

@@ -137,6 +137,18 @@ TEST(FuseAdd, WhatDoesNotFitSixteenBitsIsAddedByItself) {
   EXPECT_TRUE(HasTensor(*outcome, net, y));
 }
 
+// Bias correction asks for it.
+TEST(FuseAdd, TheSumTellsItsResidual) {
+  Net net({1, 4, 6, 6});
+  const auto y = net.Conv(net.graph.input, 4, 1);
+  const auto z = net.Conv(net.Add(ir::Add{}, {y, net.graph.input}), 4, 1);
+  net.graph.output = z;
+  const Outcome outcome = RunNet(net);
+  ASSERT_EQ(outcome.lowered.sums.size(), 2u);
+  EXPECT_EQ(outcome.lowered.sums[0].residual, net.graph.input);
+  EXPECT_EQ(outcome.lowered.sums[1].residual, -1);
+}
+
 // The range of what is not stored constrains nothing: not even an absurd one.
 TEST(FuseAdd, TheSumAloneDecidesTheRange) {
   Net net({1, 4, 6, 6});

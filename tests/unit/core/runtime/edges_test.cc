@@ -106,6 +106,21 @@ TEST(Edges, OtherRanksKeepTheirOrder) {
   EXPECT_EQ(stored, (std::vector<uint8_t>{5, 6, 7, 8, 9, 10}));
 }
 
+TEST(Edges, SixteenBitsAreQuantized) {
+  artifact::Tensor tensor = MakeTensor({2, 2, 2}, 0.001f, 1000);
+  tensor.type = artifact::DataType::kUint16;
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  // [C, H, W] becomes [H, W, C].
+  const float real[8] = {0, 1, -1, 60, 100, -kInfinity, kInfinity, std::nanf("")};
+  uint16_t stored[8];
+  for (int part = 0; part < 3; ++part) {
+    QuantizeSample(tensor, *kernels::ActiveKernels().value(), real,
+                   reinterpret_cast<uint8_t*>(stored), {part, 3});
+  }
+  EXPECT_EQ(std::vector<uint16_t>(stored, stored + 8),
+            (std::vector<uint16_t>{1000, 65535, 2000, 0, 0, 65535, 61000, 1000}));
+}
+
 TEST(Edges, SixteenBitsAreDequantized) {
   artifact::Tensor tensor = MakeTensor({3}, 1.0f / 65535, 0);
   tensor.type = artifact::DataType::kUint16;

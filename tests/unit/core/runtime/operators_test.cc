@@ -27,12 +27,14 @@ std::vector<uint8_t> RandomLevels(int64_t count, uint64_t seed) {
 void ExpectNaive(artifact::Model model, int64_t batch, uint64_t seed) {
   const auto loaded = LoadedModel::Create(std::move(model)).value();
   const auto session = Session::Create(loaded, batch).value();
-  const std::vector<uint8_t> input = RandomLevels(batch * loaded->input_elements(), seed);
+  const int64_t input_bytes =
+      loaded->input_elements() *
+      artifact::LevelBytes(loaded->model().tensors[loaded->model().input].type);
+  const std::vector<uint8_t> input = RandomLevels(batch * input_bytes, seed);
   std::vector<std::vector<std::vector<uint8_t>>> expected;
   for (int64_t i = 0; i < batch; ++i) {
     expected.push_back(test::EvaluateNaively(
-        loaded->model(),
-        std::span(input).subspan(i * loaded->input_elements(), loaded->input_elements())));
+        loaded->model(), std::span(input).subspan(i * input_bytes, input_bytes)));
   }
   const size_t output_bytes = expected[0][loaded->model().output].size();
   std::vector<uint8_t> output(batch * output_bytes);
@@ -60,6 +62,7 @@ struct OperatorCase {
   const char* name;
   std::vector<int32_t> shape;
   std::function<int32_t(ModelBuilder&)> build;
+  bool wide_input = false;
 };
 
 class OperatorTest : public testing::TestWithParam<OperatorCase> {};
@@ -68,7 +71,7 @@ TEST_P(OperatorTest, EqualsTheDefinition) {
   const OperatorCase& c = GetParam();
   for (uint64_t i = 0; i < 5; ++i) {
     for (const int64_t batch : {1, 3}) {
-      ModelBuilder b(c.shape, test::Seed() + i, static_cast<int32_t>(i) * 63);
+      ModelBuilder b(c.shape, test::Seed() + i, static_cast<int32_t>(i) * 63, c.wide_input);
       const int32_t output = c.build(b);
       ExpectNaive(b.Finish(output), batch, test::Seed() + 100 + i);
     }
@@ -179,12 +182,73 @@ INSTANTIATE_TEST_SUITE_P(
         OperatorCase{"SoftmaxOverChannels",
                      {3, 2, 10},
                      [](ModelBuilder& b) { return b.Softmax(b.input()); }},
+        OperatorCase{"WideConv",
+                     {9, 7, 5},
+                     [](ModelBuilder& b) {
+                       return b.Conv(b.input(), {.out_channels = 19, .kernel = 3, .padding = 1});
+                     },
+                     true},
+        OperatorCase{"WideConvOfNarrow",
+                     {9, 7, 6},
+                     [](ModelBuilder& b) {
+                       return b.Conv(b.input(), {.out_channels = 9,
+                                                 .kernel = 3,
+                                                 .stride = 2,
+                                                 .padding = 2,
+                                                 .groups = 3,
+                                                 .relu = false,
+                                                 .wide = true});
+                     }},
+        OperatorCase{"WideDepthwiseWithWideResidual",
+                     {9, 7, 21},
+                     [](ModelBuilder& b) {
+                       return b.Conv(b.input(), {.out_channels = 21,
+                                                 .kernel = 3,
+                                                 .padding = 1,
+                                                 .groups = 21,
+                                                 .residual = b.input()});
+                     },
+                     true},
+        OperatorCase{
+            "WideLinear", {3, 4, 5}, [](ModelBuilder& b) { return b.Linear(b.input(), 11); }, true},
+        OperatorCase{"WideAdd",
+                     {5, 4, 3},
+                     [](ModelBuilder& b) { return b.Add(b.input(), b.input()); },
+                     true},
+        OperatorCase{"WideAvgPool",
+                     {9, 8, 17},
+                     [](ModelBuilder& b) { return b.AvgPool(b.input(), 3, 2, 1, true); },
+                     true},
+        OperatorCase{"WideMaxPool",
+                     {9, 8, 17},
+                     [](ModelBuilder& b) { return b.MaxPool(b.input(), 3, 2, 1); },
+                     true},
+        OperatorCase{"WidePad",
+                     {4, 5, 3},
+                     [](ModelBuilder& b) {
+                       return b.Pad(b.input(), {1, 0, 2}, {0, 3, 1});
+                     },
+                     true},
+        OperatorCase{"WideMoves",
+                     {7, 5, 3},
+                     [](ModelBuilder& b) {
+                       const int32_t x = b.Slice(b.input(), 0, 1, 2, 3);
+                       const int32_t y = b.Slice(x, 2, 0, 2, 2);
+                       return b.Reshape(b.Transpose(b.Concat({x, y}, 2), {2, 0, 1}), {75});
+                     },
+                     true},
         OperatorCase{"Nothing", {3, 2, 10}, [](ModelBuilder& b) { return b.input(); }}),
     [](const auto& info) { return info.param.name; });
 
 TEST(Network, EveryOperatorTogether) {
   for (uint64_t i = 0; i < 10; ++i) {
     ExpectNaive(test::EveryOperator(test::Seed() + i), 1 + static_cast<int64_t>(i) % 4, i);
+  }
+}
+
+TEST(Network, EveryWideOperatorTogether) {
+  for (uint64_t i = 0; i < 10; ++i) {
+    ExpectNaive(test::EveryWideOperator(test::Seed() + i), 1 + static_cast<int64_t>(i) % 4, i);
   }
 }
 

@@ -17,10 +17,27 @@ struct Namer {
   std::string_view operator()(const Transpose&) const { return "transpose"; }
   std::string_view operator()(const Reshape&) const { return "reshape"; }
   std::string_view operator()(const Softmax&) const { return "softmax"; }
+  std::string_view operator()(const WideConv2d&) const { return "wide_conv2d"; }
+  std::string_view operator()(const WideLinear&) const { return "wide_linear"; }
+  std::string_view operator()(const WideAdd&) const { return "wide_add"; }
+  std::string_view operator()(const WideAvgPool2d&) const { return "wide_avg_pool2d"; }
+};
+
+struct Weigher {
+  Blob<int8_t> operator()(const Conv2d& op) const { return op.weight; }
+  Blob<int8_t> operator()(const Linear& op) const { return op.weight; }
+  Blob<int8_t> operator()(const WideConv2d& op) const { return op.weight; }
+  Blob<int8_t> operator()(const WideLinear& op) const { return op.weight; }
+  template <typename T>
+  Blob<int8_t> operator()(const T&) const {
+    return {};
+  }
 };
 
 }  // namespace
 
 std::string_view OpName(const Op& op) { return std::visit(Namer{}, op); }
+
+Blob<int8_t> WeightsOf(const Op& op) { return std::visit(Weigher{}, op); }
 
 }  // namespace haq::artifact
