@@ -136,9 +136,14 @@ Status Builder::Emit(const ir::Node& node) {
 
 namespace {
 
-Status CheckRanges(const ir::Graph& graph, const std::vector<quant::Range>& ranges) {
-  if (ranges.size() == graph.values.size()) return {};
-  return InvalidArgument("{} ranges for {} values", ranges.size(), graph.values.size());
+Status CheckRanges(const ir::Graph& graph, const std::vector<quant::Range>& ranges,
+                   const Options& options) {
+  const auto check = [&](std::string_view what, size_t size) -> Status {
+    if (size == graph.values.size()) return {};
+    return InvalidArgument("{} {} for {} values", size, what, graph.values.size());
+  };
+  HAQ_RETURN_IF_ERROR(check("ranges", ranges.size()));
+  return options.wide_ranges.empty() ? Status() : check("wide ranges", options.wide_ranges.size());
 }
 
 }  // namespace
@@ -146,13 +151,13 @@ Status CheckRanges(const ir::Graph& graph, const std::vector<quant::Range>& rang
 Result<std::vector<bool>> WideCandidates(const ir::Graph& graph,
                                          const std::vector<quant::Range>& ranges,
                                          const Options& options) {
-  HAQ_RETURN_IF_ERROR(CheckRanges(graph, ranges));
+  HAQ_RETURN_IF_ERROR(CheckRanges(graph, ranges, options));
   return PlanWideCandidates(graph, ranges, options);
 }
 
 Result<Lowered> Lower(const ir::Graph& graph, const std::vector<quant::Range>& ranges,
                       const Options& options) {
-  HAQ_RETURN_IF_ERROR(CheckRanges(graph, ranges));
+  HAQ_RETURN_IF_ERROR(CheckRanges(graph, ranges, options));
   // An addition that turns out not to fit its convolution's arithmetic becomes a layer of its own,
   // and the convolution's output a tensor, which the plan knows from the start.
   std::set<int> keep_apart;

@@ -26,9 +26,13 @@ struct Options {
   // The input's range is that of a grid which the input's values lie on: level 0 is its low end and
   // level 255 its high end, whatever the scheme.
   bool exact_input = false;
-  // Values that are kept at 16 bits, in the range that is chosen for them. So are those that share
-  // their parameters (what is concatenated, padded, reshaped, max pooled, ...).
+  // Values that are kept at 16 bits. So are those that share their parameters (what is
+  // concatenated, padded, reshaped, max pooled, ...).
   std::vector<ir::ValueId> wide = {};
+  // Keeps the network's output at 16 bits where no layer reads it and it costs next to no time.
+  bool wide_output = false;
+  // Per value the range that it gets at 16 bits; empty: that of 8 bits.
+  std::vector<quant::Range> wide_ranges = {};
   // Weights to use instead of the nearest ones; `layer` is not read. Values and scales as an
   // earlier lowering of the same graph gave them, with other integers.
   std::vector<SumWeights> chosen_weights = {};

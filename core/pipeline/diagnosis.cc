@@ -68,11 +68,12 @@ class Examination {
 
   std::vector<Finding> Run() {
     if (alone_.origin.rounds && Share() >= kWorthNaming) {
-      FindRangeOutlier();
+      const bool narrow = tensor_.type == artifact::DataType::kUint8;
+      if (narrow) FindRangeOutlier();
       FindSaturation();
-      FindMismatchedInputs();
-      FindSharedScale();
-      if (findings_.empty()) FindResolution();
+      if (narrow) FindMismatchedInputs();
+      if (narrow) FindSharedScale();
+      if (narrow && findings_.empty()) FindResolution();
     }
     if (alone_.sum >= 0 && WeightsShare() >= kWorthNaming && !FindWeightSpread()) FindWeights();
     FindDeadChannels();
@@ -165,9 +166,11 @@ class Examination {
     const artifact::Layer* layer = LayerOf(decision_.tensor);
     if (layer == nullptr) return;
     std::vector<int32_t> inputs = layer->inputs;
-    if (std::holds_alternative<artifact::Conv2d>(layer->op)) {
+    if (std::holds_alternative<artifact::Conv2d>(layer->op) ||
+        std::holds_alternative<artifact::WideConv2d>(layer->op)) {
       inputs.erase(inputs.begin());  // what is left is added to the convolution's sums
     } else if (!std::holds_alternative<artifact::Add>(layer->op) &&
+               !std::holds_alternative<artifact::WideAdd>(layer->op) &&
                !std::holds_alternative<artifact::Concat>(layer->op)) {
       return;
     }

@@ -84,8 +84,6 @@ Status CheckImplemented(const Options& options) {
     return Unsupported("{}: this build has no implementation of it", field);
   };
   if (corrections.adaround) return unsupported("adaround");
-  if (options.wide_count > 0) return unsupported("wide_count");
-  if (!options.wide_tensors.empty()) return unsupported("wide_tensors");
   return {};
 }
 
@@ -292,6 +290,43 @@ class Job {
     return {};
   }
 
+  // Lowers once more with the tensors that the job keeps at 16 bits, if any.
+  Status KeepWide(lower::Options& lower_options) {
+    if (options_.wide_count == 0 && options_.wide_tensors.empty()) return {};
+    HAQ_ASSIGN_OR_RETURN(lower_options.wide, FindWideTensors(graph_, options_.wide_tensors));
+    if (options_.wide_count > 0) {
+      HAQ_ASSIGN_OR_RETURN(lower_options.wide, ChooseWorst(lower_options));
+    }
+    const lower::Lowered narrow = std::move(lowered_);
+    auto wide = lower::Lower(graph_, ranges_, lower_options);
+    if (!wide.ok()) return wide.status().WithContext("wide_tensors");
+    lowered_ = *std::move(wide);
+    wide_.tensors = WidenedTensors(narrow, lowered_, lower_options.wide);
+    if (wide_.tensors.empty()) return {};
+    const std::vector<float> image(*ir::ElementCount(graph_.values[graph_.input].shape));
+    HAQ_ASSIGN_OR_RETURN(wide_.cost, MeasureWideCost(narrow.model, lowered_.model, image));
+    return {};
+  }
+
+  // Judged by calibration images: those of the evaluation are there to be surprised by.
+  Result<std::vector<ir::ValueId>> ChooseWorst(const lower::Options& lower_options) {
+    Sensitivity sensitivity(graph_, lowered_);
+    const int64_t images = SensitivityImages(graph_, lowered_);
+    HAQ_RETURN_IF_ERROR(PassOverCalibration("wide", images, [&](const Batch& batch) {
+      return sensitivity.Add(*executor_, batch.n, batch.input, [&] {
+        listener_.OnProgress({"wide", sensitivity.images(), images, 0});
+        return cancellation_.Check();
+      });
+    }));
+    HAQ_ASSIGN_OR_RETURN(const std::vector<bool> allowed,
+                         CanBeWidened(graph_, ranges_, lower_options, lowered_));
+    std::vector<ir::ValueId> values;
+    for (const int decision : ChooseWide(sensitivity.tensors(), allowed, options_.wide_count)) {
+      values.push_back(lowered_.decisions[decision].value);
+    }
+    return values;
+  }
+
   Status LowerAndSerialize(const calib::Calibrator& calibrator) {
     listener_.OnProgress({"lower", 0, 1, 0});
     lower::Options lower_options;
@@ -299,19 +334,22 @@ class Job {
     HAQ_ASSIGN_OR_RETURN(lower_options.weights, quant::ParseWeightGranularity(options_.weights));
     const calib::ChoiceContext context{lower_options.scheme, lower_options.hybrid};
     HAQ_ASSIGN_OR_RETURN(ranges_, calibrator.ChooseRanges(context));
+    lower_options.wide_output = true;
+    HAQ_ASSIGN_OR_RETURN(lower_options.wide_ranges, WideRanges(calibrator));
     if (input_shift_) {
-      ranges_[graph_.input] = input_shift_->range;
+      ranges_[graph_.input] = lower_options.wide_ranges[graph_.input] = input_shift_->range;
       lower_options.exact_input = true;
     }
     HAQ_ASSIGN_OR_RETURN(lowered_, lower::Lower(graph_, ranges_, lower_options));
+    HAQ_RETURN_IF_ERROR(KeepWide(lower_options));
     if (corrections_.bias_correction) HAQ_RETURN_IF_ERROR(CorrectBiases(lower_options));
     HAQ_ASSIGN_OR_RETURN(figures_, MakeTensorFigures(calibrator, lowered_, context));
     artifact::Model& model = lowered_.model;
     model.input_shape = options_.input_shape;
     model.preprocess_json = preprocess_.ToJson();
     model.class_names = options_.class_names;
-    model.metadata_json =
-        MakeMetadata(options_, lowered_, ToHex(Sha256Of(inputs_.model)), calibrator.images());
+    model.metadata_json = MakeMetadata(options_, lowered_, wide_, ToHex(Sha256Of(inputs_.model)),
+                                       calibrator.images());
     HAQ_ASSIGN_OR_RETURN(artifact_, artifact::Serialize(model));
     // What is measured below is what the file says, not what was in memory.
     HAQ_ASSIGN_OR_RETURN(artifact::Model parsed, artifact::Parse(artifact_));
@@ -419,6 +457,7 @@ class Job {
             figures_,
             *sensitivity_,
             findings_,
+            wide_,
             layer_images_,
             calibration_images_,
             checkpoint_.calibration_seconds,
@@ -447,6 +486,7 @@ class Job {
   std::vector<std::string> warnings_;
   std::vector<quant::Range> ranges_;
   lower::Lowered lowered_;
+  WideOutcome wide_;
   std::vector<TensorFigures> figures_;
   std::vector<uint8_t> artifact_;
   std::unique_ptr<IntegerRunner> runner_;

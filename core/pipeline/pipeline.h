@@ -45,7 +45,8 @@ Status Validate(const Options& options);
 quant::Corrections Resolve(const Options& options);
 
 struct Progress {
-  std::string phase;  // "import", "calibrate", "lower", "layers", "sensitivity", "evaluate"
+  std::string
+      phase;  // "import", "calibrate", "wide", "lower", "layers", "sensitivity", "evaluate", ...
   int64_t done = 0;
   int64_t total = 0;  // 0 when unknown
   double images_per_second = 0;

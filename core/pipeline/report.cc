@@ -23,8 +23,15 @@ json CorrectionsToJson(const Options& options) {
           {"adaround", corrections.adaround}};
 }
 
-json WideToJson(const Options& options) {
-  return {{"count", options.wide_count}, {"tensors", options.wide_tensors}};
+json WideToJson(const Options& options, const WideOutcome& wide) {
+  return {{"count", options.wide_count}, {"tensors", wide.tensors}};
+}
+
+json WideAndCostToJson(const Options& options, const WideOutcome& wide) {
+  json all = WideToJson(options, wide);
+  all["ms_per_image_8bit"] = wide.cost ? Number(wide.cost->narrow_ms) : json(nullptr);
+  all["ms_per_image"] = wide.cost ? Number(wide.cost->wide_ms) : json(nullptr);
+  return all;
 }
 
 json ToJson(const eval::Interval& interval) {
@@ -143,7 +150,7 @@ std::string MakeReport(const ReportInputs& in) {
       {"weights", in.options.weights},
       {"preset", in.options.preset},
       {"corrections", CorrectionsToJson(in.options)},
-      {"wide", WideToJson(in.options)},
+      {"wide", WideAndCostToJson(in.options, in.wide)},
       {"warnings", in.warnings},
       {"images", in.comparison.images()},
       {"labelled_images", in.comparison.labelled_images()},
@@ -174,7 +181,8 @@ std::string MakeReport(const ReportInputs& in) {
 }
 
 std::string MakeMetadata(const Options& options, const lower::Lowered& lowered,
-                         const std::string& source_sha256, int64_t calibration_images) {
+                         const WideOutcome& wide, const std::string& source_sha256,
+                         int64_t calibration_images) {
   json tensors = json::array();
   for (const lower::TensorDecision& decision : lowered.decisions) {
     tensors.push_back({{"name", lowered.model.tensors[decision.tensor].name},
@@ -188,7 +196,7 @@ std::string MakeMetadata(const Options& options, const lower::Lowered& lowered,
                          {"weights", options.weights},
                          {"preset", options.preset},
                          {"corrections", CorrectionsToJson(options)},
-                         {"wide", WideToJson(options)},
+                         {"wide", WideToJson(options, wide)},
                          {"source_sha256", source_sha256},
                          {"calibration_images", calibration_images},
                          {"tensors", tensors}};

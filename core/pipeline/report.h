@@ -12,6 +12,7 @@
 #include "core/pipeline/pipeline.h"
 #include "core/pipeline/sensitivity.h"
 #include "core/pipeline/tensor_figures.h"
+#include "core/pipeline/wide.h"
 
 namespace haq::pipeline {
 
@@ -26,6 +27,7 @@ struct ReportInputs {
   const std::vector<TensorFigures>& figures;  // by decision
   const Sensitivity& sensitivity;
   const std::vector<Finding>& findings;
+  const WideOutcome& wide;
   int64_t layer_sqnr_images = 0;
   int64_t calibration_images = 0;
   double calibration_seconds = 0;
@@ -40,7 +42,8 @@ nlohmann::json AccuracyToJson(double top1, const eval::Interval& top1_interval, 
 // What the artifact says about its making: without times, so that the same job gives the same
 // bytes.
 std::string MakeMetadata(const Options& options, const lower::Lowered& lowered,
-                         const std::string& source_sha256, int64_t calibration_images);
+                         const WideOutcome& wide, const std::string& source_sha256,
+                         int64_t calibration_images);
 
 // The largest resident set of this process so far.
 int64_t PeakRssBytes();

@@ -1,10 +1,17 @@
 #include "core/pipeline/wide.h"
 
+#include <time.h>
+
 #include <algorithm>
+#include <array>
+#include <map>
 #include <numeric>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+
+#include "core/runtime/session.h"
 
 namespace haq::pipeline {
 namespace {
@@ -12,6 +19,23 @@ namespace {
 constexpr size_t kSuggestions = 5;
 // Names are somebody else's and may be kilobytes long; their beginnings tell enough.
 constexpr size_t kComparedCharacters = 128;
+
+// Enough for a median within some percent; the first round warms the caches.
+constexpr int kFewestRounds = 3, kMostRounds = 101;
+constexpr double kRoundsMs = 1000;
+
+// Of this thread, so that others on the machine disturb little.
+double ThreadTimeMs() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) * 1e-6;
+}
+
+double Median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
 
 // How many characters must be changed, added or left out to make one of the other (Levenshtein).
 int EditDistance(std::string_view a, std::string_view b) {
@@ -42,6 +66,30 @@ std::vector<std::string> NearNames(const ir::Graph& graph, const std::string& na
   return names;
 }
 
+// Tensors that hold the same levels.
+struct LevelSet {
+  std::vector<int> decisions;
+  double noise = 0;
+  bool allowed = true;
+};
+
+// Those that are allowed and make noise.
+std::vector<LevelSet> SetsOf(const std::vector<TensorSensitivity>& tensors,
+                             const std::vector<bool>& allowed) {
+  std::map<int, LevelSet> by_number;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    LevelSet& set = by_number[tensors[i].origin.set];
+    set.decisions.push_back(static_cast<int>(i));
+    set.noise += tensors[i].isolated.noise();
+    set.allowed = set.allowed && allowed[i];
+  }
+  std::vector<LevelSet> sets;
+  for (auto& [number, set] : by_number) {
+    if (set.allowed && set.noise > 0) sets.push_back(std::move(set));
+  }
+  return sets;
+}
+
 }  // namespace
 
 Result<std::vector<ir::ValueId>> FindWideTensors(const ir::Graph& graph,
@@ -61,6 +109,89 @@ Result<std::vector<ir::ValueId>> FindWideTensors(const ir::Graph& graph,
     found.push_back(value->second);
   }
   return found;
+}
+
+Result<std::vector<quant::Range>> WideRanges(const calib::Calibrator& calibrator) {
+  HAQ_ASSIGN_OR_RETURN(auto ranges, calibrator.ChooseRanges("minmax", {}));
+  for (quant::Range& range : ranges) range = {2 * range.low, 2 * range.high};
+  return ranges;
+}
+
+Result<std::vector<bool>> CanBeWidened(const ir::Graph& graph,
+                                       const std::vector<quant::Range>& ranges,
+                                       const lower::Options& options,
+                                       const lower::Lowered& lowered) {
+  HAQ_ASSIGN_OR_RETURN(const std::vector<bool> candidates,
+                       lower::WideCandidates(graph, ranges, options));
+  std::vector<bool> allowed;
+  for (const lower::TensorDecision& decision : lowered.decisions) {
+    allowed.push_back(decision.params.bits == 8 && candidates[decision.value]);
+  }
+  return allowed;
+}
+
+std::vector<int> ChooseWide(const std::vector<TensorSensitivity>& tensors,
+                            const std::vector<bool>& allowed, int64_t count) {
+  const std::vector<LevelSet> sets = SetsOf(tensors, allowed);
+  // The knapsack problem, exactly: after the first i sets, the most noise that c tensors can have.
+  count = std::min(count, static_cast<int64_t>(tensors.size()));
+  std::vector<double> noise(count + 1, 0);
+  std::vector<std::vector<bool>> taken;  // by set and c
+  for (const LevelSet& set : sets) {
+    const auto size = static_cast<int64_t>(set.decisions.size());
+    taken.emplace_back(count + 1, false);
+    for (int64_t c = count; c >= size; --c) {
+      const double with = noise[c - size] + set.noise;
+      if (with <= noise[c]) continue;
+      noise[c] = with;
+      taken.back()[c] = true;
+    }
+  }
+  std::vector<int> chosen;
+  for (size_t i = sets.size(); i-- > 0;) {
+    if (!taken[i][count]) continue;
+    chosen.insert(chosen.end(), sets[i].decisions.begin(), sets[i].decisions.end());
+    count -= static_cast<int64_t>(sets[i].decisions.size());
+  }
+  std::sort(chosen.begin(), chosen.end());
+  return chosen;
+}
+
+std::vector<std::string> WidenedTensors(const lower::Lowered& narrow, const lower::Lowered& wide,
+                                        const std::vector<ir::ValueId>& values) {
+  std::set<ir::ValueId> anyway;
+  for (const lower::TensorDecision& decision : narrow.decisions) {
+    if (decision.params.bits == 16) anyway.insert(decision.value);
+  }
+  for (const ir::ValueId value : values) anyway.erase(value);
+  std::vector<std::string> names;
+  for (const lower::TensorDecision& decision : wide.decisions) {
+    if (decision.params.bits == 8 || anyway.contains(decision.value)) continue;
+    names.push_back(wide.model.tensors[decision.tensor].name);
+  }
+  return names;
+}
+
+Result<WideCost> MeasureWideCost(const artifact::Model& narrow, const artifact::Model& wide,
+                                 std::span<const float> image) {
+  std::array<std::unique_ptr<runtime::Session>, 2> sessions;
+  std::array<std::vector<double>, 2> times_ms;
+  for (size_t i = 0; i < sessions.size(); ++i) {
+    HAQ_ASSIGN_OR_RETURN(const auto loaded, runtime::LoadedModel::Create(i == 0 ? narrow : wide));
+    HAQ_ASSIGN_OR_RETURN(sessions[i], runtime::Session::Create(loaded));
+  }
+  std::vector<float> output(sessions[0]->model().output_elements());
+  double all_ms = 0;
+  for (int round = 0; round < kMostRounds && (round < kFewestRounds || all_ms < kRoundsMs);
+       ++round) {
+    for (size_t i = 0; i < sessions.size(); ++i) {
+      const double start = ThreadTimeMs();
+      HAQ_RETURN_IF_ERROR(sessions[i]->Run(1, image, output));
+      times_ms[i].push_back(ThreadTimeMs() - start);
+      all_ms += times_ms[i].back();
+    }
+  }
+  return WideCost{Median(times_ms[0]), Median(times_ms[1])};
 }
 
 }  // namespace haq::pipeline

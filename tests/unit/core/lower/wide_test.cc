@@ -319,6 +319,86 @@ TEST(Wide, CandidatesAreWhatLoweringAccepts) {
   EXPECT_EQ(WideCandidates(net.graph, {}, {}).status().code(), StatusCode::kInvalidArgument);
 }
 
+class WideOutput : public testing::Test {
+ protected:
+  WideOutput() { options_.wide_output = true; }
+  // Whether the network's output has 16 bits.
+  bool IsWide(const Net& net) {
+    const Outcome outcome = RunNet(net, options_, 25);
+    return outcome.lowered.model.tensors[outcome.lowered.model.output].type ==
+           artifact::DataType::kUint16;
+  }
+  Options options_;
+};
+
+TEST_F(WideOutput, OfASmallLastLayer) {
+  Net net({1, 4, 8, 8});
+  auto x = net.Relu(net.Conv(net.graph.input, 8, 3));
+  x = net.Add(ir::Reshape{}, {net.Add(ir::AvgPool2d{{0}, {6}, {0}, {6}}, {x})}, {1, 8});
+  net.graph.output = net.Relu(net.Linear(x, 10));
+  const Outcome outcome = RunNet(net, options_);
+  EXPECT_THAT(Layers(outcome), ElementsAre("conv2d", "avg_pool2d", "wide_linear"));
+  EXPECT_EQ(CountWide(outcome), 1);
+  EXPECT_FALSE(IsWide(net) && CountWide(RunNet(net, {})) > 0) << "8 bits unless asked for";
+}
+
+TEST_F(WideOutput, WhatOnlyMovesItComesWithIt) {
+  Net net({1, 4, 6, 6});
+  const auto x = net.Conv(net.graph.input, 4, 3);
+  net.graph.output = net.Add(ir::Reshape{}, {x}, {1, 64});
+  EXPECT_TRUE(IsWide(net));
+}
+
+TEST_F(WideOutput, NotWhereAnotherLayerReadsIt) {
+  Net net({1, 4, 6, 6});
+  const auto x = net.Conv(net.graph.input, 4, 3);
+  // Its range is so much smaller that the concatenation has that of x.
+  const auto y = net.Add(ir::Clamp{-0.1f, 0.1f}, {net.Conv(x, 4, 1)});
+  net.graph.output = net.Add(ir::Concat{1}, {x, y});
+  EXPECT_FALSE(IsWide(net));
+}
+
+TEST_F(WideOutput, NotWhatHasNoWideForm) {
+  Net net({1, 4, 6, 6});
+  net.graph.output = net.Add(ir::Sigmoid{}, {net.Conv(net.graph.input, 4, 3)});
+  EXPECT_FALSE(IsWide(net));
+}
+
+TEST_F(WideOutput, NotTheInputMovedAbout) {
+  Net net({1, 4, 6, 6});
+  net.graph.output = net.Add(ir::Reshape{}, {net.graph.input}, {1, 144});
+  EXPECT_FALSE(IsWide(net));
+}
+
+// The last convolution is nearly all of the network.
+TEST_F(WideOutput, NotOfALargeLastLayer) {
+  Net net({1, 16, 40, 40});
+  const auto x = net.Conv(net.graph.input, 16, 1);
+  net.graph.output = net.Conv(x, 16, 3);
+  EXPECT_FALSE(IsWide(net));
+}
+
+// At 16 bits a value has a range of its own, and so has all that shares its levels.
+TEST(Wide, RangesAtSixteenBits) {
+  Net net({1, 4, 6, 6});
+  const auto x = net.Conv(net.graph.input, 4, 1);
+  const auto y = net.Add(ir::Slice{2, 0, 2}, {x}, {1, 4, 3, 6});
+  net.graph.output = net.Conv(y, 4, 1);
+  Options options = Wide({x});
+  options.wide_ranges = {{0, 0.5}, {0, 10}, {-20, 5}, {0, 0.5}};
+  const auto lowered = Lower(net.graph, {{0, 1}, {0, 1}, {0, 1}, {0, 1}}, options);
+  ASSERT_TRUE(lowered.ok()) << lowered.status().ToString();
+  EXPECT_NEAR(lowered->decisions[0].params.range.high, 1, 1e-4);
+  for (const int at : {1, 2}) {
+    EXPECT_NEAR(lowered->decisions[at].params.range.low, -20, 1e-3);
+    EXPECT_NEAR(lowered->decisions[at].params.range.high, 10, 1e-3);
+  }
+  EXPECT_NEAR(lowered->decisions[3].params.range.high, 1, 1e-4);
+  options.wide_ranges.pop_back();
+  EXPECT_THAT(Lower(net.graph, {{0, 1}, {0, 1}, {0, 1}, {0, 1}}, options).status().message(),
+              HasSubstr("3 wide ranges for 4 values"));
+}
+
 // Degenerate ranges and weights do not stop a wide layer.
 TEST(Wide, DegenerateLayersStayFinite) {
   Net net({1, 3, 4, 4});

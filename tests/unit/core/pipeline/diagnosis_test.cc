@@ -58,6 +58,7 @@ class DiagnosisTest : public testing::Test {
     const auto ranges = *calibrator.ChooseRanges();
     lower::Options lower_options;
     lower_options.weights = *quant::ParseWeightGranularity(options_.weights);
+    lower_options.wide = wide_;
     auto lowered = lower::Lower(graph, ranges, lower_options);
     EXPECT_TRUE(lowered.ok()) << lowered.status().ToString();
     const auto figures = *MakeTensorFigures(calibrator, *lowered, {});
@@ -82,6 +83,7 @@ class DiagnosisTest : public testing::Test {
 
   std::mt19937 random_{static_cast<uint32_t>(test::Seed())};
   Options options_;
+  std::vector<ir::ValueId> wide_;  // kept at 16 bits
 };
 
 TEST_F(DiagnosisTest, RangeOutlier) {
@@ -166,6 +168,24 @@ TEST_F(DiagnosisTest, MismatchedScalesAtAnAdd) {
   EXPECT_EQ(Find(DiagnoseGraph(Sum(Conv(8, 3), Conv(8, 3), last)), "mismatched_scales"), nullptr);
 }
 
+TEST_F(DiagnosisTest, MismatchedScalesBesideATensorOfSixteenBits) {
+  const ir::Graph graph = Sum(Conv(8, 3), Conv(8, 3, 0.05f), Conv(8, 8));
+  const auto value = [&](const std::string& name) {
+    for (size_t i = 0; i < graph.values.size(); ++i) {
+      if (graph.values[i].name == name) return static_cast<ir::ValueId>(i);
+    }
+    return ir::ValueId{-1};
+  };
+  wide_ = {value("a")};
+  const auto findings = DiagnoseGraph(graph);
+  const Finding* finding = Find(findings, "mismatched_scales", "sum");
+  ASSERT_NE(finding, nullptr);
+  EXPECT_EQ(finding->figures["input"], "b");
+  // What has 16 bits already needs no more.
+  wide_ = {value("sum")};
+  for (const Finding& left : DiagnoseGraph(graph)) EXPECT_NE(left.tensor, "sum") << left.text;
+}
+
 // The convolution adds the residual x2 to its sums.
 TEST_F(DiagnosisTest, MismatchedScalesAtAnAddThatAConvolutionDoes) {
   const auto graph = [&](float factor) {
@@ -225,6 +245,7 @@ TEST_F(DiagnosisTest, MismatchedScalesAtAConcatenation) {
 TEST_F(DiagnosisTest, WeightSpread) {
   ir::Conv2d conv = Conv(8, 3);
   for (float& weight : conv.weight.data) weight = std::clamp(weight, -1.0f, 1.0f);
+  for (size_t i = 0; i < conv.weight.data.size(); i += 3) conv.weight.data[i] = 1;  // none is lost
   const ir::Conv2d clean = conv;
   for (int i = 0; i < 3; ++i) conv.weight.data[i] *= 30;  // of one channel
   conv.weight.data[3] = conv.weight.data[4] = conv.weight.data[5] = 1e-4f;

@@ -304,6 +304,59 @@ TEST_F(PipelineTest, CorrectionsRaiseTheSqnr) {
   EXPECT_GT(sqnr(), corrected + 0.5);
 }
 
+// The names of the tensors that have 16 bits in the artifact.
+std::vector<std::string> WideTensors(const std::vector<uint8_t>& artifact) {
+  std::vector<std::string> names;
+  const auto model = artifact::Parse(artifact);
+  EXPECT_TRUE(model.ok()) << model.status().ToString();
+  for (const artifact::Tensor& tensor : model->tensors) {
+    if (tensor.type == artifact::DataType::kUint16) names.push_back(tensor.name);
+  }
+  return names;
+}
+
+TEST_F(PipelineTest, TheOutputHasSixteenBits) {
+  Recorder recorder;
+  const auto output = Quantize(options_, MakeInputs(), recorder, {});
+  ASSERT_TRUE(output.ok()) << output.status().ToString();
+  const json report = json::parse(output->report_json);
+  EXPECT_EQ(WideTensors(output->artifact),
+            std::vector<std::string>{report["layers"].back()["name"]});
+  EXPECT_EQ(report["layers"].back()["bits"], 16);
+  EXPECT_EQ(report["wide"], (json{{"count", 0},
+                                  {"tensors", json::array()},
+                                  {"ms_per_image_8bit", nullptr},
+                                  {"ms_per_image", nullptr}}));
+}
+
+TEST_F(PipelineTest, TheWorstTensorsAreKeptWide) {
+  const auto report = [&](std::vector<std::string>* wide = nullptr) {
+    Recorder recorder;
+    const auto output = Quantize(options_, MakeInputs(), recorder, {});
+    EXPECT_TRUE(output.ok()) << output.status().ToString();
+    if (!output.ok()) return json::object();
+    if (wide) *wide = WideTensors(output->artifact);
+    return json::parse(output->report_json);
+  };
+  const json plain = report();
+  options_.wide_count = 2;
+  std::vector<std::string> in_artifact;
+  const json two = report(&in_artifact);
+  const auto kept = two["wide"]["tensors"].get<std::vector<std::string>>();
+  EXPECT_EQ(kept.size(), 2u);
+  EXPECT_EQ(in_artifact.size(), 3u) << "they and the output";
+  EXPECT_GT(two["sqnr_db"].get<double>(), plain["sqnr_db"].get<double>() + 0.5);
+  EXPECT_GT(two["wide"]["ms_per_image_8bit"], 0);
+  EXPECT_GT(two["wide"]["ms_per_image"], 0);
+
+  // The same by name.
+  options_.wide_count = 0;
+  options_.wide_tensors = kept;
+  const json named = report();
+  EXPECT_EQ(named["wide"]["tensors"], two["wide"]["tensors"]);
+  EXPECT_EQ(named["sqnr_db"], two["sqnr_db"]);
+}
+
 TEST_F(PipelineTest, ReportAndArtifactSayHowTheyWereMade) {
   options_.limit_calibration = options_.limit_evaluation = 8;
   options_.method = "percentile";
@@ -318,7 +371,8 @@ TEST_F(PipelineTest, ReportAndArtifactSayHowTheyWereMade) {
     EXPECT_EQ(made["method"], "percentile");
     EXPECT_EQ(made["preset"], "best");
     EXPECT_EQ(made["corrections"], expected);
-    EXPECT_EQ(made["wide"], (json{{"count", 0}, {"tensors", json::array()}}));
+    EXPECT_EQ(made["wide"]["count"], 0);
+    EXPECT_EQ(made["wide"]["tensors"], json::array());
   }
 }
 

@@ -228,8 +228,6 @@ TEST_F(WrongInputTest, WhatIsNotImplementedIsRefusedByItsName) {
     options_ = before;
   };
   expect([](Options& o) { o.adaround = true; }, "adaround");
-  expect([](Options& o) { o.wide_count = 1; }, "wide_count");
-  expect([](Options& o) { o.wide_tensors = {"input"}; }, "wide_tensors");
 }
 
 }  // namespace
