@@ -138,14 +138,16 @@ void AddModelCommands(CLI::App* root, App* app) {
 
   auto push = std::make_shared<PushOptions>();
   CLI::App* command = app->AddCommand(
-      group, "push", "Upload a TorchScript file and register it under a name",
+      group, "push", "Upload a TorchScript or ONNX file and register it under a name",
       "haq models push resnet20 resnet20_cifar10.pt --input-shape 3,32,32 --preprocess cifar.json",
       [app, push] { return Push(app, *push); });
   command->add_option("NAME", push->id, "Name of the model: a-z, 0-9, '_', '.', '-'")->required();
-  command->add_option("FILE", push->file, "TorchScript file, scripted or traced")->required();
-  command->add_option("--input-shape", push->input_shape, "One sample's shape, C,H,W")
+  command->add_option("FILE", push->file, "TorchScript (scripted or traced) or ONNX file")
+      ->required();
+  command
+      ->add_option("--input-shape", push->input_shape,
+                   "One sample's shape, C,H,W; default: what an ONNX file declares")
       ->delimiter(',')
-      ->required()
       ->type_name("C,H,W");
   command
       ->add_option("--preprocess", push->preprocess_file,

@@ -15,12 +15,12 @@
 #include "core/correct/input_shift.h"
 #include "core/eval/accuracy.h"
 #include "core/float_exec/executor.h"
-#include "core/import/torchscript/import.h"
 #include "core/lower/lower.h"
 #include "core/pipeline/calibration_check.h"
 #include "core/pipeline/checkpoint.h"
 #include "core/pipeline/diagnosis.h"
 #include "core/pipeline/image_batches.h"
+#include "core/pipeline/import_model.h"
 #include "core/pipeline/integer_runner.h"
 #include "core/pipeline/layer_sqnr.h"
 #include "core/pipeline/report.h"
@@ -112,7 +112,7 @@ class Job {
     HAQ_ASSIGN_OR_RETURN(preprocess_, data::Preprocess::FromJson(options_.preprocess_json));
     graph_preprocess_ = preprocess_;
     listener_.OnProgress({"import", 0, 1, 0});
-    HAQ_ASSIGN_OR_RETURN(graph_, import::ImportTorchScript(inputs_.model, options_.input_shape));
+    HAQ_ASSIGN_OR_RETURN(graph_, ImportModel(inputs_.model, options_.input_shape));
     HAQ_RETURN_IF_ERROR(FindWideTensors(graph_, options_.wide_tensors).status());
     HAQ_RETURN_IF_ERROR(CheckImplemented(options_));
     HAQ_ASSIGN_OR_RETURN(executor_, float_exec::Executor::Create(graph_, options_.threads));

@@ -72,7 +72,7 @@ class Listener {
 };
 
 struct Inputs {
-  std::span<const uint8_t> model;  // TorchScript bytes
+  std::span<const uint8_t> model;  // a TorchScript or ONNX file
   // Opens the dataset from its first sample; called again when a checkpoint is resumed.
   std::function<Result<std::unique_ptr<data::SampleReader>>()> open_calibration, open_evaluation;
   int64_t calibration_images = 0;  // for progress; 0 when unknown

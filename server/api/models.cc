@@ -1,7 +1,9 @@
 #include "server/api/models.h"
 
+#include "core/base/file.h"
 #include "core/base/sha256.h"
 #include "core/data/preprocess.h"
+#include "core/import/detect/detect.h"
 #include "server/api/checks.h"
 #include "server/api/convert.h"
 #include "server/api/names.h"
@@ -11,6 +13,10 @@
 
 namespace haq::server::api {
 namespace {
+
+using import::DetectFormat;
+using import::FormatName;
+using import::ModelFormat;
 
 constexpr char kList[] = "models";
 
@@ -51,15 +57,18 @@ Status CheckPreprocess(const haq::v1::Model& model, const Limits& limits) {
 Status CheckRequest(const haq::v1::CreateModelRequest& request, const Limits& limits) {
   const haq::v1::Model& model = request.model();
   HAQ_RETURN_IF_ERROR(CheckResourceId("model_id", request.model_id()));
-  if (!model.format().empty() && model.format() != "torchscript") {
-    return InvalidField("model.format", "must be torchscript, found '{}'",
-                        model.format().substr(0, 80));
+  const std::string& format = model.format();
+  if (!format.empty() && format != FormatName(ModelFormat::kTorchScript) &&
+      format != FormatName(ModelFormat::kOnnx)) {
+    return InvalidField("model.format", "must be torchscript or onnx, found '{}'",
+                        format.substr(0, 80));
   }
   if (!IsSha256Hex(model.sha256())) {
     return InvalidField("model.sha256", "must be 64 lower-case hexadecimal digits, found '{}'",
                         model.sha256().substr(0, 80));
   }
-  HAQ_RETURN_IF_ERROR(CheckInputShape(model, limits));
+  // Without one the file has to say it.
+  if (model.input_shape_size() > 0) HAQ_RETURN_IF_ERROR(CheckInputShape(model, limits));
   HAQ_RETURN_IF_ERROR(CheckPreprocess(model, limits));
   return CheckClassNames("model.class_names", model.class_names(), limits);
 }
@@ -70,18 +79,55 @@ Status NotUploaded(const std::string& sha256) {
   return status;
 }
 
-Status CheckBlob(const haq::v1::Model& model, const Context& context) {
+Status OfModel(const Status& status) {
+  if (status.ok() || status.code() != StatusCode::kInvalidArgument) {
+    return status.WithContext("model");
+  }
+  return InvalidField("model", "{}", status.message());
+}
+
+Result<ModelFormat> CheckFormat(const haq::v1::Model& model, const std::filesystem::path& path,
+                                std::span<const uint8_t> file) {
+  const Result<ModelFormat> format = DetectFormat(file);
+  if (!format.ok()) return OfModel(format.status());
+  if (!model.format().empty() && model.format() != FormatName(*format)) {
+    return InvalidField("model.format", "is {}, the file is {}", model.format(),
+                        FormatName(*format));
+  }
+  if (*format == ModelFormat::kTorchScript) {
+    HAQ_RETURN_IF_ERROR(OfModel(CheckTorchScriptFile(path)));
+  }
+  return format;
+}
+
+// The shape that an ONNX file declares where the request has none.
+Status FillInputShape(ModelFormat format, std::span<const uint8_t> file, const Limits& limits,
+                      haq::v1::Model& model) {
+  if (model.input_shape_size() > 0) return {};
+  if (format == ModelFormat::kTorchScript) return CheckInputShape(model, limits);
+  const auto shape = import::DeclaredInputShape(file);
+  if (!shape.ok()) {
+    return shape.status().fields().empty()
+               ? shape.status()
+               : InvalidField("model.input_shape", "{}", shape.status().fields()[0].description);
+  }
+  model.mutable_input_shape()->Assign(shape->begin(), shape->end());
+  return CheckInputShape(model, limits);
+}
+
+// Looks at the uploaded file; fills in what of `model` it tells: format and input shape.
+Status CheckBlob(const Context& context, haq::v1::Model& model) {
   const auto size = context.blobs.Find(model.sha256());
   if (!size) return NotUploaded(model.sha256());
   if (*size > context.limits.max_model_bytes) {
     return ResourceExhausted("model: size_bytes {} is over the limit of {}", *size,
                              context.limits.max_model_bytes);
   }
-  const Status status = CheckTorchScriptFile(context.blobs.PathOf(model.sha256()));
-  if (status.code() == StatusCode::kInvalidArgument) {
-    return InvalidField("model", "{}", status.message());
-  }
-  return status.WithContext("model");
+  const std::filesystem::path path = context.blobs.PathOf(model.sha256());
+  HAQ_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  HAQ_ASSIGN_OR_RETURN(const ModelFormat format, CheckFormat(model, path, file.bytes()));
+  model.set_format(std::string(FormatName(format)));
+  return FillInputShape(format, file.bytes(), context.limits, model);
 }
 
 Status CheckNameIsFree(store::Transaction& transaction, const std::string& id,
@@ -93,11 +139,11 @@ Status CheckNameIsFree(store::Transaction& transaction, const std::string& id,
   return {};
 }
 
-store::ModelRecord MakeRecord(const haq::v1::CreateModelRequest& request, const Context& context) {
-  const haq::v1::Model& model = request.model();
+store::ModelRecord MakeRecord(const std::string& id, const haq::v1::Model& model,
+                              const Context& context) {
   store::ModelRecord record;
-  record.id = request.model_id();
-  record.format = "torchscript";
+  record.id = id;
+  record.format = model.format();
   record.sha256 = model.sha256();
   record.input_shape.assign(model.input_shape().begin(), model.input_shape().end());
   record.preprocess_json = model.preprocess_json().empty() ? "{}" : model.preprocess_json();
@@ -118,8 +164,9 @@ Result<haq::v1::Model> Models::Create(const haq::v1::CreateModelRequest& request
     return CheckNameIsFree(transaction, request.model_id(), context_.limits);
   }));
   if (!repeated) {
-    HAQ_RETURN_IF_ERROR(CheckBlob(request.model(), context_));
-    return Insert(request);
+    haq::v1::Model model = request.model();
+    HAQ_RETURN_IF_ERROR(CheckBlob(context_, model));
+    return Insert(request, model);
   }
   haq::v1::GetModelRequest get;
   get.set_name(*repeated);
@@ -127,9 +174,10 @@ Result<haq::v1::Model> Models::Create(const haq::v1::CreateModelRequest& request
 }
 
 // Everything that another request may have changed since the checks is looked at again.
-Result<haq::v1::Model> Models::Insert(const haq::v1::CreateModelRequest& request) {
+Result<haq::v1::Model> Models::Insert(const haq::v1::CreateModelRequest& request,
+                                      const haq::v1::Model& model) {
   HAQ_ASSIGN_OR_RETURN(const RequestKey key, MakeRequestKey(request, context_.limits));
-  store::ModelRecord record = MakeRecord(request, context_);
+  store::ModelRecord record = MakeRecord(request.model_id(), model, context_);
   HAQ_RETURN_IF_ERROR(context_.metadata.Write([&](store::Transaction& transaction) -> Status {
     HAQ_ASSIGN_OR_RETURN(const auto repeated, FindRepeated(transaction, key));
     const auto existing = transaction.FindModel(record.id);

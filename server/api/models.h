@@ -1,4 +1,4 @@
-// Models: registering an uploaded TorchScript file, listing, deleting.
+// Models: registering an uploaded TorchScript or ONNX file, listing, deleting.
 #pragma once
 
 #include "haq/v1/models.pb.h"
@@ -17,7 +17,9 @@ class Models {
   Status Delete(const haq::v1::DeleteModelRequest& request);
 
  private:
-  Result<haq::v1::Model> Insert(const haq::v1::CreateModelRequest& request);
+  // `model` is the request's, with what the file tells.
+  Result<haq::v1::Model> Insert(const haq::v1::CreateModelRequest& request,
+                                const haq::v1::Model& model);
 
   Context& context_;
 };

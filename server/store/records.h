@@ -11,7 +11,7 @@ namespace haq::server::store {
 
 struct ModelRecord {
   std::string id;
-  std::string format;  // "torchscript"
+  std::string format;  // "torchscript" or "onnx"
   std::string sha256;
   int64_t size_bytes = 0;
   std::vector<int64_t> input_shape;  // [C, H, W]

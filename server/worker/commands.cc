@@ -19,6 +19,8 @@
 #include "core/base/json_text.h"
 #include "core/base/version.h"
 #include "core/data/random_images.h"
+#include "core/import/detect/detect.h"
+#include "core/import/onnx/import.h"
 #include "core/import/torchscript/import.h"
 #include "core/pipeline/pipeline.h"
 #include "core/quant/wide.h"
@@ -112,6 +114,12 @@ void UseRandomImages(const QuantizeArguments& arguments, pipeline::Inputs& input
   inputs.calibration_images = inputs.evaluation_images = count;
 }
 
+Result<std::vector<int64_t>> DeclaredShape(std::span<const uint8_t> model) {
+  HAQ_ASSIGN_OR_RETURN(const import::ModelFormat format, import::DetectFormat(model));
+  if (format == import::ModelFormat::kOnnx) return import::DeclaredInputShape(model);
+  return InvalidField("--input-shape", "must be given: a TorchScript file does not say it");
+}
+
 Status Quantize(const Run& run, QuantizeArguments arguments) {
   pipeline::Options& options = arguments.options;
   if (!arguments.preprocess_file.empty()) {
@@ -123,8 +131,11 @@ Status Quantize(const Run& run, QuantizeArguments arguments) {
     options.wide_count = wide.count;
     options.wide_tensors = wide.tensors;
   }
-  HAQ_RETURN_IF_ERROR(pipeline::Validate(options));
   HAQ_ASSIGN_OR_RETURN(const MappedFile model, MappedFile::Open(arguments.model));
+  if (options.input_shape.empty()) {
+    HAQ_ASSIGN_OR_RETURN(options.input_shape, DeclaredShape(model.bytes()));
+  }
+  HAQ_RETURN_IF_ERROR(pipeline::Validate(options));
   pipeline::Inputs inputs;
   inputs.model = model.bytes();
   if (arguments.synthetic_images > 0) {
@@ -159,12 +170,14 @@ Status Evaluate(const Run& run, const EvaluateArguments& arguments) {
 }
 
 Status Operators(const Run& run) {
-  const std::vector<std::string> names = import::SupportedTorchScriptOperators();
+  const std::vector<std::string> torchscript = import::SupportedTorchScriptOperators();
+  const std::vector<std::string> onnx = import::SupportedOnnxOperators();
   if (run.json) {
-    run.Print(JsonText(nlohmann::json{{"torchscript", names}}) + "\n");
+    run.Print(JsonText(nlohmann::json{{"torchscript", torchscript}, {"onnx", onnx}}) + "\n");
     return {};
   }
-  for (const std::string& name : names) run.Print(name + "\n");
+  for (const std::string& name : torchscript) run.Print(name + "\n");
+  for (const std::string& name : onnx) run.Print("onnx::" + name + "\n");
   return {};
 }
 
@@ -254,10 +267,11 @@ void AddQuantize(CLI::App* root, Run* run) {
       "Example:\n  haq-worker quantize resnet20.pt --input-shape 3,32,32 "
       "--preprocess cifar.json \\\n      --calibration calibration --evaluation test "
       "--output resnet20.haq --report report.json\n");
-  command->add_option("MODEL", arguments->model, "TorchScript file")->required();
-  command->add_option("--input-shape", options.input_shape, "One sample's shape, C,H,W")
+  command->add_option("MODEL", arguments->model, "TorchScript or ONNX file")->required();
+  command
+      ->add_option("--input-shape", options.input_shape,
+                   "One sample's shape, C,H,W; default: what an ONNX file declares")
       ->delimiter(',')
-      ->required()
       ->type_name("C,H,W");
   command
       ->add_option("--preprocess", arguments->preprocess_file,

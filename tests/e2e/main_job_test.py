@@ -155,27 +155,36 @@ class DemoJob(ServerTest):
 class ResNet20(ServerTest):
     """The same on a network that was not made for us, where the shared models are at hand."""
 
-    def test_calibrate(self):
-        model = SHARED / "models/resnet20_cifar10.pt"
+    def test_calibrate_torchscript(self):
+        self.calibrate("resnet20_cifar10.pt", "--input-shape", "3,32,32")
+
+    def test_calibrate_onnx(self):
+        job = self.calibrate("resnet20_cifar10.onnx")
+        self.assertEqual(self.must("models", "show", "resnet20_cifar10.onnx", "--json").json()["format"], "onnx")
+        self.assertIn("logits", [layer["name"] for layer in job["report"]["layers"]])
+
+    def calibrate(self, file, *arguments):
+        model = SHARED / "models" / file
         if not model.exists():
             self.skipTest(f"{model} is not there")
         preprocess = self.server.folder / "cifar.json"
         preprocess.write_text(json.dumps({"scale": 1 / 255, "mean": [0.485, 0.456, 0.406],
                                           "std": [0.229, 0.224, 0.225]}))
-        self.must("models", "push", "resnet20", model, "--input-shape", "3,32,32", "--preprocess", preprocess)
-        folder = self.server.folder / "cifar"
+        self.must("models", "push", file, model, *arguments, "--preprocess", preprocess)
+        folder = self.server.folder / file
         for name, count in (("calibration", 100), ("test", 300)):
             for path, _ in harness.images(SHARED / "data/cifar10" / name, count):
                 target = folder / name / path.parent.name
                 target.mkdir(parents=True, exist_ok=True)
                 (target / path.name).write_bytes(path.read_bytes())
-            self.must("datasets", "push", f"cifar-{name}", folder / name)
-        job = self.must("calibrate", "resnet20", "--calibration", "cifar-calibration", "--evaluation", "cifar-test",
+            self.must("datasets", "push", f"{file}-{name}", folder / name)
+        job = self.must("calibrate", file, "--calibration", f"{file}-calibration", "--evaluation", f"{file}-test",
                         "--watch", "--json").lines()[-1]["job"]
         self.assertGreater(job["report"]["fp32"]["top1"], 0.8)
         self.assertGreater(job["report"]["agreement"], 0.95)
-        answer = self.must("infer", "resnet20", next(iter(sorted(folder.glob("test/*/*")))), "--json").json()
+        answer = self.must("infer", file, next(iter(sorted(folder.glob("test/*/*")))), "--json").json()
         self.assertEqual(len(answer["results"]), 1)
+        return job
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(artifact)
+[ ${#targets[@]} -gt 0 ] || targets=(artifact onnx)
 
 probe=$(mktemp -d)
 trap 'rm -rf "$probe"' EXIT

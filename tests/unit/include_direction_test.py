@@ -14,7 +14,8 @@ ALLOWED = {
     "core/base": [],
     "core/fixedpoint": ["core/base"],
     "core/ir": ["core/base"],
-    "core/import": ["core/ir", "core/base"],
+    "core/import": ["core/import/detect", "core/ir", "core/base"],
+    "core/import/detect": ["core/base"],
     "core/data": ["core/base"],
     "core/float_exec": ["core/ir", "core/base"],
     "core/quant": ["core/fixedpoint", "core/base"],
@@ -30,7 +31,8 @@ ALLOWED = {
     "server/jobs": ["server/store", "core/base", "core/artifact", "proto"],
     "server/serving": ["server/api", "server/metrics", "core/runtime", "core/artifact", "core/data", "core/base"],
     "server/metrics": ["core/base"],
-    "server/api": ["server/jobs", "server/store", "core/artifact", "core/data", "core/quant", "core/base", "proto"],
+    "server/api": ["server/jobs", "server/store", "core/import/detect", "core/artifact", "core/data", "core/quant",
+                   "core/base", "proto"],
     "server/http": ["server/serving", "server/metrics", "core/base"],
     "server/rpc": ["server/api", "server/jobs", "server/serving", "server/metrics", "server/store", "core/base", "proto"],
     "server/app": ["server/api", "server/jobs", "server/serving", "server/metrics", "server/store", "server/http",
@@ -44,6 +46,7 @@ ALLOWED = {
 
 WRAPPED = {
     r"(torch|ATen|c10|caffe2)/": ["core/import/torchscript", "core/float_exec"],
+    r"onnx/": ["core/import/onnx"],
     r"opencv2/": ["core/data"],
     r"archive(_entry)?\.h": ["core/data"],
     r"openssl/": ["core/base"],

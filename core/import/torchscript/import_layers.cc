@@ -96,23 +96,32 @@ Status ImportMatmul(OpCall& call) {
   return EmitLinear(call, x, weight.t(), {});
 }
 
-// (x - mean) / sqrt(variance + eps) * weight + bias
+// A parameter of batch norm in single precision.
+Result<at::Tensor> Statistic(const OpCall& call, std::string_view name) {
+  HAQ_ASSIGN_OR_RETURN(const at::Tensor statistic, call.ConstantOf(name));
+  return statistic.to(at::kFloat);
+}
+
+// (x - mean) / sqrt(variance + eps) * weight + bias, rounded to single precision where PyTorch's
+// ONNX exporter does when it folds the layer: a network gives the same weights whichever way it
+// comes.
 Status ImportBatchNorm(OpCall& call) {
   if (call.Bool("training", false)) {
     return Unsupported("is in training mode; call eval() before saving the model");
   }
   HAQ_ASSIGN_OR_RETURN(const ir::ValueId x, call.Activation("input"));
-  HAQ_ASSIGN_OR_RETURN(const at::Tensor mean, call.ConstantOf("running_mean"));
-  HAQ_ASSIGN_OR_RETURN(const at::Tensor variance, call.ConstantOf("running_var"));
-  at::Tensor scale = (variance + call.Number("eps")).rsqrt();
+  HAQ_ASSIGN_OR_RETURN(const at::Tensor mean, Statistic(call, "running_mean"));
+  HAQ_ASSIGN_OR_RETURN(const at::Tensor variance, Statistic(call, "running_var"));
+  const at::Tensor deviation = (variance + call.Number("eps")).sqrt();
+  at::Tensor scale = deviation.reciprocal();
   if (call.Has("weight")) {
-    HAQ_ASSIGN_OR_RETURN(const at::Tensor weight, call.ConstantOf("weight"));
-    scale = scale * weight;
+    HAQ_ASSIGN_OR_RETURN(const at::Tensor weight, Statistic(call, "weight"));
+    scale = weight / deviation;
   }
-  at::Tensor shift = -mean * scale;
+  at::Tensor shift = -(mean * scale);
   if (call.Has("bias")) {
-    HAQ_ASSIGN_OR_RETURN(const at::Tensor bias, call.ConstantOf("bias"));
-    shift = shift + bias;
+    HAQ_ASSIGN_OR_RETURN(const at::Tensor bias, Statistic(call, "bias"));
+    shift = bias - mean * scale;
   }
   HAQ_ASSIGN_OR_RETURN(const ir::ValueId y,
                        call.Emit(ir::ChannelAffine{ToFloats(scale), ToFloats(shift)}, {x}));

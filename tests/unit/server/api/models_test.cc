@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "service_fixture.h"
+#include "tests/support/onnx_model.h"
 
 namespace haq::test {
 namespace {
@@ -69,11 +70,48 @@ TEST_F(ModelsTest, FilesThatAreNoModel) {
   request.mutable_model()->set_sha256(UploadBlob(*service_, "just some text"));
   status = Create(request).status();
   ExpectField(status, StatusCode::kInvalidArgument, "model");
-  EXPECT_THAT(status.message(), HasSubstr("not a TorchScript model"));
+  EXPECT_THAT(status.message(), HasSubstr("neither a TorchScript model"));
   request.mutable_model()->set_sha256(Sha256Hex("never uploaded"));
   status = Create(request).status();
   ExpectField(status, StatusCode::kFailedPrecondition, "model.sha256");
   EXPECT_EQ(service_->models().List({})->models_size(), 0);
+}
+
+std::string MakeOnnx(const std::vector<int64_t>& shape) {
+  OnnxModel model(shape);
+  model.Node("Relu", {"x"}, "y");
+  const std::vector<uint8_t> bytes = model.Bytes();
+  return {bytes.begin(), bytes.end()};
+}
+
+TEST_F(ModelsTest, AnOnnxFileIsToldByItsBytesAndHasItsShape) {
+  haq::v1::CreateModelRequest request = Request();
+  request.mutable_model()->set_sha256(UploadBlob(*service_, MakeOnnx({-1, 3, 4, 5})));
+  request.mutable_model()->clear_input_shape();
+  const auto model = Create(request);
+  ASSERT_TRUE(model.ok()) << model.status().ToString();
+  EXPECT_EQ(model->format(), "onnx");
+  EXPECT_THAT(model->input_shape(), testing::ElementsAre(3, 4, 5));
+}
+
+TEST_F(ModelsTest, AnOnnxFileWithoutNumbersNeedsAShape) {
+  haq::v1::CreateModelRequest request = Request();
+  request.mutable_model()->set_sha256(UploadBlob(*service_, MakeOnnx({-1, 3, -1, 5})));
+  request.mutable_model()->clear_input_shape();
+  const Status status = Create(request).status();
+  ExpectField(status, StatusCode::kInvalidArgument, "model.input_shape");
+  EXPECT_THAT(status.message(), HasSubstr("dimension 2"));
+  request = Request();
+  request.mutable_model()->set_sha256(UploadBlob(*service_, MakeOnnx({-1, 3, -1, 5})));
+  EXPECT_TRUE(Create(request).ok());
+}
+
+TEST_F(ModelsTest, AFormatThatTheFileHasNot) {
+  haq::v1::CreateModelRequest request = Request();
+  request.mutable_model()->set_format("onnx");
+  const Status status = Create(request).status();
+  ExpectField(status, StatusCode::kInvalidArgument, "model.format");
+  EXPECT_THAT(status.message(), HasSubstr("the file is torchscript"));
 }
 
 TEST_F(ModelsTest, RepeatingARequestReturnsWhatItMade) {
