@@ -13,7 +13,7 @@ namespace haq::artifact::internal {
 // A text file's line ends, an old terminal's end of file and a first byte over 127: a transfer that
 // is not 8-bit clean breaks it (after PNG's signature).
 inline constexpr std::array<uint8_t, 8> kMagic = {0x89, 'H', 'A', 'Q', '\r', '\n', 0x1a, '\n'};
-inline constexpr uint32_t kVersion = 3;
+inline constexpr uint32_t kVersion = 4;
 inline constexpr size_t kAlignment = 64;  // of the structure, the blobs section and every blob
 inline constexpr size_t kHeaderBytes = 64;
 inline constexpr size_t kVersionAt = 8, kReservedAt = 12, kFileBytesAt = 16, kStructureBytesAt = 24,

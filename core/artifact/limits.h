@@ -15,6 +15,7 @@ struct ArtifactLimits {
   uint64_t name_bytes = 1 << 12;              // of a tensor, a layer or a class
   uint64_t json_bytes = 64 << 20;             // of each JSON text
   uint64_t classes = 1 << 20;                 // class names
+  uint64_t golden = 16;                       // golden inputs
   int64_t tensor_elements = 1 << 30;          // of one sample
   int64_t total_elements = int64_t{1} << 36;  // of one sample, all tensors
 };

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/artifact/limits.h"
+#include "core/base/sha256.h"
 #include "core/base/status.h"
 #include "core/fixedpoint/requantize.h"
 #include "core/fixedpoint/wide.h"
@@ -170,6 +171,13 @@ struct Layer {
   int64_t acc_min = 0, acc_max = 0;
 };
 
+// What the scalar reference makes of an input that its seed tells; see core/runtime/self_test.h.
+struct Golden {
+  uint64_t seed = 0;
+  Sha256Digest output_sha256{};  // of the output's stored levels
+  bool operator==(const Golden&) const = default;
+};
+
 struct Model {
   std::vector<Tensor> tensors;
   std::vector<Layer> layers;  // in order of execution
@@ -178,6 +186,7 @@ struct Model {
   std::string preprocess_json;       // docs/preprocessing.md; "{}" when none
   std::vector<std::string> class_names;
   std::string metadata_json;  // method, scheme, weights, source digest, per-tensor decisions
+  std::vector<Golden> golden;
 
   // What keeps the blobs alive: the mapped file, or the arrays that lowering filled.
   std::vector<std::shared_ptr<const void>> storage;

@@ -117,6 +117,11 @@ void ReadLayer(Reader& reader, Layer& layer) {
   ReadOp(reader, kind - 1u, layer.op, std::make_index_sequence<kKinds>());
 }
 
+void ReadGolden(Reader& reader, Golden& golden) {
+  reader(golden.seed);
+  for (uint8_t& byte : golden.output_sha256) reader(byte);
+}
+
 // A counted list of records, bounded before the first is read.
 template <typename T>
 Status ReadList(Reader& reader, std::string_view what, uint64_t limit, std::vector<T>& list,
@@ -136,6 +141,7 @@ Result<Model> ReadModel(std::span<const uint8_t> structure, std::span<const uint
   HAQ_RETURN_IF_ERROR(ReadList(reader, "layers", limits.layers, model.layers, &ReadLayer));
   reader(model.input), reader(model.output), reader(model.input_shape);
   reader(model.preprocess_json), reader(model.class_names), reader(model.metadata_json);
+  HAQ_RETURN_IF_ERROR(ReadList(reader, "golden inputs", limits.golden, model.golden, &ReadGolden));
   HAQ_RETURN_IF_ERROR(reader.Finish());
   return model;
 }

@@ -55,6 +55,11 @@ void WriteLayer(Writer& writer, const Layer& layer) {
   std::visit([&](auto& concrete) { internal::Transfer(writer, concrete); }, op);
 }
 
+void WriteGolden(Writer& writer, const Golden& golden) {
+  writer(golden.seed);
+  for (const uint8_t byte : golden.output_sha256) writer(byte);
+}
+
 template <typename T>
 void Put(std::vector<uint8_t>& bytes, size_t at, T value) {
   std::memcpy(bytes.data() + at, &value, sizeof(T));
@@ -71,6 +76,8 @@ Result<std::vector<uint8_t>> Serialize(const Model& model) {
   for (const Layer& layer : model.layers) WriteLayer(writer, layer);
   writer(model.input), writer(model.output), writer(model.input_shape);
   writer(model.preprocess_json), writer(model.class_names), writer(model.metadata_json);
+  writer(uint64_t{model.golden.size()});
+  for (const Golden& golden : model.golden) WriteGolden(writer, golden);
 
   std::vector<uint8_t> bytes(internal::kHeaderBytes);
   const std::vector<uint8_t> structure = writer.TakeStructure(), blobs = writer.TakeBlobs();

@@ -134,6 +134,7 @@ Status VerifyTexts(const Model& model, const ArtifactLimits& limits) {
   HAQ_RETURN_IF_ERROR(
       CheckLimit("bytes of metadata_json", model.metadata_json.size(), limits.json_bytes));
   HAQ_RETURN_IF_ERROR(CheckLimit("class names", model.class_names.size(), limits.classes));
+  HAQ_RETURN_IF_ERROR(CheckLimit("golden inputs", model.golden.size(), limits.golden));
   for (const std::string& name : model.class_names) {
     HAQ_RETURN_IF_ERROR(CheckLimit("length of a class name", name.size(), limits.name_bytes));
   }

@@ -14,11 +14,11 @@ using nlohmann::json;
 
 Result<std::string> EvaluateArtifact(artifact::Model model, data::SampleReader& evaluation,
                                      int64_t limit, Listener& listener,
-                                     const CancellationToken& cancellation) {
+                                     const CancellationToken& cancellation, bool self_test) {
   HAQ_ASSIGN_OR_RETURN(const auto preprocess, data::Preprocess::FromJson(model.preprocess_json));
   const std::vector<int64_t> input_shape = model.input_shape;
   ThreadPool pool;
-  HAQ_ASSIGN_OR_RETURN(const auto runner, IntegerRunner::Create(std::move(model), pool));
+  HAQ_ASSIGN_OR_RETURN(const auto runner, IntegerRunner::Create(std::move(model), pool, self_test));
   const int64_t classes = runner->output_elements();
   ImageBatches batches(evaluation, preprocess, input_shape, limit, pool);
   eval::Comparison comparison;

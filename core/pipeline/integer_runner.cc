@@ -1,13 +1,16 @@
 #include "core/pipeline/integer_runner.h"
 
+#include "core/runtime/self_test.h"
+
 namespace haq::pipeline {
 
 Result<std::unique_ptr<IntegerRunner>> IntegerRunner::Create(artifact::Model model,
-                                                             ThreadPool& pool) {
+                                                             ThreadPool& pool, bool self_test) {
   HAQ_ASSIGN_OR_RETURN(const auto loaded, runtime::LoadedModel::Create(std::move(model)));
   std::unique_ptr<IntegerRunner> runner(new IntegerRunner(pool));
   for (int thread = 0; thread < pool.threads(); ++thread) {
     HAQ_ASSIGN_OR_RETURN(auto session, runtime::Session::Create(loaded));
+    if (self_test) HAQ_RETURN_IF_ERROR(runtime::SelfTest(*session));
     runner->sessions_.push_back(std::move(session));
   }
   return runner;

@@ -16,7 +16,8 @@ namespace haq::pipeline {
 class IntegerRunner {
  public:
   // `pool` must outlive the runner.
-  static Result<std::unique_ptr<IntegerRunner>> Create(artifact::Model model, ThreadPool& pool);
+  static Result<std::unique_ptr<IntegerRunner>> Create(artifact::Model model, ThreadPool& pool,
+                                                       bool self_test);
 
   int64_t input_elements() const { return sessions_[0]->model().input_elements(); }
   int64_t output_elements() const { return sessions_[0]->model().output_elements(); }

@@ -28,6 +28,7 @@
 #include "core/pipeline/tensor_figures.h"
 #include "core/pipeline/wide.h"
 #include "core/quant/wide.h"
+#include "core/runtime/self_test.h"
 
 namespace haq::pipeline {
 namespace {
@@ -350,10 +351,12 @@ class Job {
     model.class_names = options_.class_names;
     model.metadata_json = MakeMetadata(options_, lowered_, wide_, ToHex(Sha256Of(inputs_.model)),
                                        calibrator.images());
+    HAQ_ASSIGN_OR_RETURN(model.golden, runtime::MakeGolden(model));
     HAQ_ASSIGN_OR_RETURN(artifact_, artifact::Serialize(model));
     // What is measured below is what the file says, not what was in memory.
     HAQ_ASSIGN_OR_RETURN(artifact::Model parsed, artifact::Parse(artifact_));
-    HAQ_ASSIGN_OR_RETURN(runner_, IntegerRunner::Create(std::move(parsed), pool_));
+    HAQ_ASSIGN_OR_RETURN(runner_,
+                         IntegerRunner::Create(std::move(parsed), pool_, /*self_test=*/true));
     listener_.OnProgress({"lower", 1, 1, 0});
     return {};
   }

@@ -90,9 +90,10 @@ Result<Output> Quantize(const Options& options, const Inputs& inputs, Listener& 
                         const CancellationToken& cancellation);
 
 // INT8 accuracy of an artifact on a dataset. The report has int8.top1, int8.top5, images,
-// images_per_second.
+// images_per_second. With `self_test`, an artifact that does not pass runtime::SelfTest is not
+// evaluated: kInternal.
 Result<std::string> EvaluateArtifact(artifact::Model model, data::SampleReader& evaluation,
                                      int64_t limit, Listener& listener,
-                                     const CancellationToken& cancellation);
+                                     const CancellationToken& cancellation, bool self_test = true);
 
 }  // namespace haq::pipeline

@@ -86,6 +86,8 @@ void AddServing(Flags& flags, Settings& s) {
                   "Threads that run networks and decode images; 0 is one per core", 0, 1024);
   flags.AddNumber("--sessions-per-model", s.serving.sessions_per_model,
                   "Requests of one model that run at a time; 0 is as many as threads", 0, 1024);
+  flags.AddSwitch("--skip-self-test", s.serving.skip_self_test,
+                  "Do not run the golden inputs of a model when it is loaded");
   flags.AddNumber("--max-batch", s.serving.max_batch, "Images (samples) of one request", 1, 65536);
   flags.AddNumber("--session-batch", s.serving.session_batch,
                   "Samples that run at a time; larger batches run in pieces", 1, 65536);

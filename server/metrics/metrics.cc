@@ -100,6 +100,10 @@ struct Metrics::Impl {
   Gauge& loaded = Build(prometheus::BuildGauge(), registry, "haq_models_loaded",
                         "Models that are loaded and answer requests")
                       .Add({});
+  Counter& self_test_failures =
+      Build(prometheus::BuildCounter(), registry, "haq_self_test_failures_total",
+            "Sessions that failed the self-test of their model and were not used")
+          .Add({});
   Family<Gauge>& kernels = Build(prometheus::BuildGauge(), registry, "haq_inference_kernels_info",
                                  "Always 1; the label says which kernels inference runs on");
   Family<Counter>& rpcs = Build(prometheus::BuildCounter(), registry, "haq_grpc_requests_total",
@@ -179,6 +183,8 @@ void Metrics::ObserveInferenceStages(const std::string& model, double queue_seco
 void Metrics::SetInferenceQueue(int64_t requests) {
   impl_->queue.Set(static_cast<double>(requests));
 }
+
+void Metrics::CountSelfTestFailure() { impl_->self_test_failures.Increment(); }
 
 void Metrics::SetKernels(std::string_view kernels) {
   impl_->kernels.Add({{"kernels", std::string(kernels)}}).Set(1);

@@ -38,6 +38,9 @@ class Metrics {
   // Requests that wait for a thread.
   void SetInferenceQueue(int64_t requests);
 
+  // A session of some model gave other results for its golden inputs than the artifact says.
+  void CountSelfTestFailure();
+
   // The kernels that inference runs on.
   void SetKernels(std::string_view kernels);
 

@@ -26,7 +26,7 @@ void Repository::Announce(const std::string& model, int64_t version) {
 
 Status Repository::Load(const std::string& model, int64_t version,
                         const std::filesystem::path& path) {
-  auto loaded = ServedModel::Load(model, version, path, settings_);
+  auto loaded = ServedModel::Load(model, version, path, settings_, metrics_);
   // The old version is released after the lock: the last reference unmaps its file.
   std::shared_ptr<const ServedModel> old;
   const std::lock_guard lock(mutex_);

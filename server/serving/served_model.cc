@@ -6,6 +6,7 @@
 #include "core/artifact/file.h"
 #include "core/base/file.h"
 #include "core/base/sha256.h"
+#include "core/runtime/self_test.h"
 
 namespace haq::server::serving {
 namespace {
@@ -21,7 +22,8 @@ std::vector<int64_t> SourceOrder(const std::vector<int32_t>& stored) {
 Result<std::shared_ptr<const ServedModel>> ServedModel::Load(const std::string& name,
                                                              int64_t version,
                                                              const std::filesystem::path& path,
-                                                             const Settings& settings) {
+                                                             const Settings& settings,
+                                                             metrics::Metrics& metrics) {
   const std::string context =
       fmt::format("version {} of model '{}' ({})", version, name, path.string());
   auto mapped = MappedFile::Open(path);
@@ -30,12 +32,13 @@ Result<std::shared_ptr<const ServedModel>> ServedModel::Load(const std::string& 
   auto parsed = artifact::Parse(file->bytes(), file);
   if (!parsed.ok()) return parsed.status().WithContext(context);
 
-  std::shared_ptr<ServedModel> served(new ServedModel());
+  std::shared_ptr<ServedModel> served(new ServedModel(metrics));
   served->name_ = name;
   served->version_ = version;
   served->sha256_ = ToHex(Sha256Of(file->bytes()));
   served->session_batch_ = std::clamp<int64_t>(settings.session_batch, 1, settings.max_batch);
   served->max_arena_bytes_ = settings.max_arena_bytes;
+  served->skip_self_test_ = settings.skip_self_test;
   auto preprocess = data::Preprocess::FromJson(parsed->preprocess_json);
   if (!preprocess.ok()) return preprocess.status().WithContext(context);
   served->preprocess_ = *std::move(preprocess);
@@ -52,6 +55,7 @@ Status ServedModel::MakeFirstSession() {
   for (;; session_batch_ /= 2) {
     auto session = runtime::Session::Create(loaded_, session_batch_, max_arena_bytes_);
     if (session.ok()) {
+      HAQ_RETURN_IF_ERROR(SelfTest(**session));
       idle_.push_back(*std::move(session));
       return {};
     }
@@ -59,6 +63,13 @@ Status ServedModel::MakeFirstSession() {
       return session.status();
     }
   }
+}
+
+Status ServedModel::SelfTest(runtime::Session& session) const {
+  if (skip_self_test_) return {};
+  Status passed = runtime::SelfTest(session);
+  if (!passed.ok()) metrics_.CountSelfTestFailure();
+  return passed;
 }
 
 Result<ServedModel::SessionLease> ServedModel::TakeSession() const {
@@ -72,6 +83,7 @@ Result<ServedModel::SessionLease> ServedModel::TakeSession() const {
   }
   HAQ_ASSIGN_OR_RETURN(auto session,
                        runtime::Session::Create(loaded_, session_batch_, max_arena_bytes_));
+  HAQ_RETURN_IF_ERROR(SelfTest(*session));
   return SessionLease(session.release(), SessionReturner(this));
 }
 

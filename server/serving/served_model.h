@@ -11,6 +11,7 @@
 #include "core/base/status.h"
 #include "core/data/preprocess.h"
 #include "core/runtime/session.h"
+#include "server/metrics/metrics.h"
 #include "server/serving/settings.h"
 
 namespace haq::server::serving {
@@ -19,11 +20,13 @@ namespace haq::server::serving {
 class ServedModel {
  public:
   // Maps, verifies and prepares the artifact, and makes the first session, so that what loads also
-  // runs. Errors as artifact::Parse and runtime::LoadedModel::Create; kResourceExhausted when one
-  // sample needs more than Settings::max_arena_bytes. Names model, version and path.
+  // runs. Errors as artifact::Parse, runtime::LoadedModel::Create and runtime::SelfTest, which
+  // `metrics` counts; kResourceExhausted when one sample needs more than Settings::max_arena_bytes.
+  // Names model, version and path. `metrics` must outlive the model.
   static Result<std::shared_ptr<const ServedModel>> Load(const std::string& name, int64_t version,
                                                          const std::filesystem::path& path,
-                                                         const Settings& settings);
+                                                         const Settings& settings,
+                                                         metrics::Metrics& metrics);
 
   const std::string& name() const { return name_; }
   int64_t version() const { return version_; }
@@ -51,8 +54,12 @@ class ServedModel {
   Result<SessionLease> TakeSession() const;
 
  private:
-  ServedModel() = default;
+  explicit ServedModel(metrics::Metrics& metrics) : metrics_(metrics) {}
   Status MakeFirstSession();
+  Status SelfTest(runtime::Session& session) const;
+
+  metrics::Metrics& metrics_;
+  bool skip_self_test_ = false;
 
   std::string name_;
   int64_t version_ = 0;

@@ -53,6 +53,7 @@ struct QuantizeArguments {
 struct EvaluateArguments {
   std::string artifact, evaluation, labels_file, report_file;
   int64_t limit = 0;
+  bool skip_self_test = false;
 };
 
 // Accepts numbers in the range; the message names its ends.
@@ -162,9 +163,10 @@ Status Evaluate(const Run& run, const EvaluateArguments& arguments) {
                        ListImages(arguments.evaluation, arguments.labels_file));
   ConsoleListener listener(run.progress(), CountImages(listing, arguments.limit));
   const auto reader = data::ReadFolder(std::move(listing));
-  HAQ_ASSIGN_OR_RETURN(const std::string report,
-                       pipeline::EvaluateArtifact(std::move(model), *reader, arguments.limit,
-                                                  listener, CancellationToken()));
+  HAQ_ASSIGN_OR_RETURN(
+      const std::string report,
+      pipeline::EvaluateArtifact(std::move(model), *reader, arguments.limit, listener,
+                                 CancellationToken(), !arguments.skip_self_test));
   listener.Finish();
   return PrintReport(run, report, arguments.report_file, "");
 }
@@ -329,6 +331,8 @@ void AddEvaluate(CLI::App* root, Run* run) {
                    "Text file: the line (from 0) of a class folder's name is its label")
       ->type_name("FILE");
   command->add_option("--limit", arguments->limit, "The first N images; 0 is all")->type_name("N");
+  command->add_flag("--skip-self-test", arguments->skip_self_test,
+                    "Do not run the artifact's golden inputs first");
   command->add_option("--report", arguments->report_file, "The figures as a JSON file")
       ->type_name("FILE");
   command->add_flag("--json", run->json, "Print the figures as JSON on stdout");

@@ -10,6 +10,7 @@
 
 #include "core/artifact/file.h"
 #include "core/base/exit_code.h"
+#include "core/runtime/self_test.h"
 #include "core/runtime/session.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/multiply_adds.h"
@@ -27,7 +28,7 @@ struct Arguments {
   int threads = 1;
   int64_t batch = 1;
   double seconds = 2;
-  bool json = false;
+  bool json = false, skip_self_test = false;
 };
 
 using Model = std::shared_ptr<const LoadedModel>;
@@ -38,6 +39,14 @@ Result<Model> LoadModel(const std::string& path, double* load_ms) {
   HAQ_ASSIGN_OR_RETURN(Model loaded, LoadedModel::Create(std::move(model)));
   *load_ms = (WallSeconds() - start) * 1e3;
   return loaded;
+}
+
+Result<std::unique_ptr<Session>> MakeSession(const Model& model, const Arguments& arguments,
+                                             int threads) {
+  HAQ_ASSIGN_OR_RETURN(auto session,
+                       Session::Create(model, arguments.batch, size_t{4} << 30, threads));
+  if (!arguments.skip_self_test) HAQ_RETURN_IF_ERROR(runtime::SelfTest(*session));
+  return session;
 }
 
 // Real values that reach every level of the input.
@@ -73,7 +82,7 @@ Status RunThroughput(const Model& model, const Arguments& arguments, std::vector
   std::vector<std::thread> threads;
   for (size_t i = 0; i < of_thread.size(); ++i) {
     threads.emplace_back([&, i] {
-      auto session = Session::Create(model, arguments.batch);
+      auto session = MakeSession(model, arguments, 1);
       status[i] = session.ok()
                       ? RunUntil(**session, arguments.batch, arguments.seconds, &of_thread[i])
                       : session.status();
@@ -97,8 +106,7 @@ Status RunModel(const Arguments& arguments) {
   const int session_threads = latency ? arguments.threads : 1;
   std::vector<double> all;
   if (latency) {
-    HAQ_ASSIGN_OR_RETURN(const auto session,
-                         Session::Create(model, arguments.batch, size_t{4} << 30, session_threads));
+    HAQ_ASSIGN_OR_RETURN(const auto session, MakeSession(model, arguments, session_threads));
     HAQ_RETURN_IF_ERROR(RunUntil(*session, arguments.batch, arguments.seconds, &all));
   } else {
     HAQ_RETURN_IF_ERROR(RunThroughput(model, arguments, &all));
@@ -149,8 +157,7 @@ Status RunModel(const Arguments& arguments) {
 Status RunLayers(const Arguments& arguments) {
   double load_ms = 0;
   HAQ_ASSIGN_OR_RETURN(const Model model, LoadModel(arguments.model, &load_ms));
-  HAQ_ASSIGN_OR_RETURN(const auto session,
-                       Session::Create(model, arguments.batch, size_t{4} << 30, arguments.threads));
+  HAQ_ASSIGN_OR_RETURN(const auto session, MakeSession(model, arguments, arguments.threads));
   const Peak peak = MeasurePeak();
   const std::vector<float> input = MakeInput(*model, arguments.batch);
   std::vector<float> output(static_cast<size_t>(model->output_elements() * arguments.batch));
@@ -246,6 +253,8 @@ int Main(int argc, char** argv) {
         ->check(CLI::Range(1, Session::kMaxThreads));
     command->add_option("--batch", arguments.batch, "Images a run (default 1)")
         ->check(CLI::Range(1, 1 << 16));
+    command->add_flag("--skip-self-test", arguments.skip_self_test,
+                      "Do not run the artifact's golden inputs first");
     command->add_option("--seconds", arguments.seconds, "How long (default 2)")
         ->check(CLI::Range(0.01, 3600.0));
   }

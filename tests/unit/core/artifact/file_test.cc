@@ -23,6 +23,7 @@ Model Everything() {
   model.preprocess_json = R"({"color": "rgb"})";
   model.metadata_json = R"({"method": "minmax"})";
   model.class_names = {"cat", "", "dog \xc3\xa4"};
+  model.golden = {{7, {1, 2, 3}}, {~uint64_t{0}, {}}};
   return model;
 }
 
@@ -65,6 +66,7 @@ void ExpectRoundTrip(const Model& model, std::set<std::string_view>& operators) 
   EXPECT_EQ(parsed->preprocess_json, model.preprocess_json);
   EXPECT_EQ(parsed->class_names, model.class_names);
   EXPECT_EQ(parsed->metadata_json, model.metadata_json);
+  EXPECT_EQ(parsed->golden, model.golden);
   // Everything that is not compared above is in these bytes.
   EXPECT_EQ(Bytes(*parsed), bytes);
 }
@@ -135,13 +137,13 @@ TEST(File, OtherFilesAndVersionsAreTold) {
   const auto text = std::vector<uint8_t>(100, 'x');
   EXPECT_EQ(Parse(text).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(Parse({}).status().code(), StatusCode::kInvalidArgument);
-  for (const uint8_t version : {1, 2, 4}) {
+  for (const uint8_t version : {1, 2, 3, 5}) {
     std::vector<uint8_t> other = Bytes(Everything());
     other[8] = version;
     const Status status = Parse(other).status();
     EXPECT_EQ(status.code(), StatusCode::kUnsupported);
     EXPECT_THAT(status.message(),
-                HasSubstr(fmt::format("version {} of the .haq format, this build reads version 3",
+                HasSubstr(fmt::format("version {} of the .haq format, this build reads version 4",
                                       version)));
   }
   const Status missing = Load("/does/not/exist.haq").status();

@@ -83,6 +83,21 @@ TEST_F(PipelineTest, ReportHasWhatUsersRead) {
   EXPECT_EQ(json::parse(*evaluated)["int8"], report["int8"]);
 }
 
+TEST_F(PipelineTest, AnArtifactThatFailsItsSelfTestIsNotEvaluated) {
+  options_.limit_calibration = options_.limit_evaluation = 8;
+  Recorder recorder;
+  const auto output = Quantize(options_, MakeInputs(), recorder, {});
+  ASSERT_TRUE(output.ok()) << output.status().ToString();
+  artifact::Model model = artifact::Parse(output->artifact).value();
+  ASSERT_FALSE(model.golden.empty());
+  model.golden.back().output_sha256[5] ^= 4;
+  Samples evaluation(evaluation_);
+  const Status status = EvaluateArtifact(model, evaluation, 8, recorder, {}).status();
+  EXPECT_EQ(status.code(), StatusCode::kInternal);
+  EXPECT_NE(status.message().find("the self-test failed"), std::string::npos);
+  EXPECT_TRUE(EvaluateArtifact(model, evaluation, 8, recorder, {}, /*self_test=*/false).ok());
+}
+
 TEST_F(PipelineTest, ReportSaysWhatEachRoundingCosts) {
   Recorder recorder;
   const auto output = Quantize(options_, MakeInputs(), recorder, {});

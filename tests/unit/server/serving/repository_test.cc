@@ -6,6 +6,7 @@
 #include "core/artifact/file.h"
 #include "core/base/file.h"
 #include "core/base/sha256.h"
+#include "core/runtime/self_test.h"
 #include "tests/unit/server/serving/test_model.h"
 
 namespace haq::server::serving {
@@ -99,6 +100,25 @@ TEST_F(RepositoryTest, ABrokenArtifactIsToldAndOthersGoOn) {
   EXPECT_EQ(list[1].state, State::kReady);
 }
 
+// Its checksum is right, but the machine computes something else.
+TEST_F(RepositoryTest, AModelThatFailsItsSelfTestIsRefusedAndCounted) {
+  artifact::Model model = test::SmallModel(1);
+  model.golden = runtime::MakeGolden(model).value();
+  ASSERT_TRUE(Load("good", 1, folder_.Save(model, "a.haq")).ok());
+  EXPECT_THAT(metrics_.Scrape(), HasSubstr("haq_self_test_failures_total 0"));
+  model.golden[1].output_sha256[0] ^= 1;
+  const auto path = folder_.Save(model, "b.haq");
+  const Status status = Load("wrong", 1, path);
+  EXPECT_EQ(status.code(), StatusCode::kInternal);
+  EXPECT_THAT(status.message(),
+              AllOf(HasSubstr("version 1 of model 'wrong'"), HasSubstr("the self-test failed")));
+  EXPECT_EQ(repository_.Acquire("wrong", "").status().code(), StatusCode::kUnavailable);
+  EXPECT_THAT(metrics_.Scrape(), HasSubstr("haq_self_test_failures_total 1"));
+
+  EXPECT_TRUE(ServedModel::Load("m", 1, path, {.skip_self_test = true}, metrics_).ok());
+  EXPECT_THAT(metrics_.Scrape(), HasSubstr("haq_self_test_failures_total 1"));
+}
+
 TEST_F(RepositoryTest, ABrokenNewVersionLeavesTheOldOneServing) {
   ASSERT_TRUE(Load("small", 1, folder_.Save(test::SmallModel(1), "a.haq")).ok());
   EXPECT_FALSE(Load("small", 2, folder_.SaveBroken("b.haq")).ok());
@@ -126,8 +146,9 @@ TEST_F(RepositoryTest, WhileItLoadsAModelIsUnavailable) {
 
 TEST(ServedModelTest, SessionsAreReusedAndTheArenaIsLimited) {
   test::ModelFolder folder;
+  metrics::Metrics metrics;
   const auto path = folder.Save(test::SmallModel(1), "a.haq");
-  const auto served = ServedModel::Load("m", 1, path, {}).value();
+  const auto served = ServedModel::Load("m", 1, path, {}, metrics).value();
   runtime::Session* first = nullptr;
   {
     const auto lease = served->TakeSession().value();
@@ -138,10 +159,10 @@ TEST(ServedModelTest, SessionsAreReusedAndTheArenaIsLimited) {
   EXPECT_EQ(served->TakeSession().value().get(), first);
 
   const auto limited =
-      ServedModel::Load("m", 1, path, {.max_arena_bytes = served->loaded().ArenaBytes(2)});
+      ServedModel::Load("m", 1, path, {.max_arena_bytes = served->loaded().ArenaBytes(2)}, metrics);
   ASSERT_TRUE(limited.ok()) << limited.status().ToString();
   EXPECT_EQ((*limited)->session_batch(), 2);
-  EXPECT_EQ(ServedModel::Load("m", 1, path, {.max_arena_bytes = 16}).status().code(),
+  EXPECT_EQ(ServedModel::Load("m", 1, path, {.max_arena_bytes = 16}, metrics).status().code(),
             StatusCode::kResourceExhausted);
 }
 
