@@ -17,7 +17,8 @@ constexpr double kSmallestMultiplier = 0x1p-36;
 // a step. Above it, a bias that matters fits the accumulator beside the sum.
 constexpr double kSmallestWeightMultiplier = 0x1p-22;
 
-// [O, I, H, W] -> [O, H, W, I]; the stored order of images.
+}  // namespace
+
 std::vector<float> ToStoredOrder(const std::vector<float>& weight, int64_t o, int64_t i,
                                  int64_t hw) {
   std::vector<float> stored(weight.size());
@@ -30,6 +31,8 @@ std::vector<float> ToStoredOrder(const std::vector<float>& weight, int64_t o, in
   }
   return stored;
 }
+
+namespace {
 
 // 8-bit levels, or the bytes of 16-bit ones, are added up in int32.
 Status CheckSums(int64_t channel, int64_t negative, int64_t positive) {

@@ -60,6 +60,9 @@ struct Lowered {
 Result<std::vector<bool>> WideCandidates(const ir::Graph& graph,
                                          const std::vector<quant::Range>& ranges,
                                          const Options& options);
+// [O, I, H, W] with H W = `hw` -> [O, H, W, I], the stored order of weights that read images.
+std::vector<float> ToStoredOrder(const std::vector<float>& weight, int64_t o, int64_t i,
+                                 int64_t hw);
 
 // `ranges` has one entry per value of the verified graph. kUnsupported and kInvalidArgument name
 // the node; kInvalidArgument names the tensor of Options::wide that cannot have 16 bits, and why.

@@ -16,6 +16,7 @@ std::vector<uint8_t> Checkpoint::Serialize() const {
   writer.WriteString(digest);
   writer.Write(calibration_seconds);
   writer.WriteBytes(calibrator);
+  writer.WriteBytes(rounding);
   writer.WriteBytes(evaluation);
   const Sha256Digest checksum = Sha256Of(writer.bytes());
   writer.WriteBytes(checksum);
@@ -28,7 +29,8 @@ Result<Checkpoint> Checkpoint::Parse(std::span<const uint8_t> bytes, const std::
   if (reader.ReadString() != kMagic) return DataLoss("not a checkpoint of this version");
   checkpoint.digest = reader.ReadString();
   checkpoint.calibration_seconds = reader.Read<double>();
-  const auto calibrator = reader.ReadBytes(), evaluation = reader.ReadBytes();
+  const auto calibrator = reader.ReadBytes(), rounding = reader.ReadBytes(),
+             evaluation = reader.ReadBytes();
   const auto checksum = reader.ReadBytes();
   constexpr size_t kChecksumBytes = 8 + sizeof(Sha256Digest);
   if (reader.failed() || !reader.AtEnd() || checksum.size() != sizeof(Sha256Digest)) {
@@ -40,6 +42,7 @@ Result<Checkpoint> Checkpoint::Parse(std::span<const uint8_t> bytes, const std::
   }
   if (checkpoint.digest != digest) return DataLoss("the checkpoint is of another job");
   checkpoint.calibrator.assign(calibrator.begin(), calibrator.end());
+  checkpoint.rounding.assign(rounding.begin(), rounding.end());
   checkpoint.evaluation.assign(evaluation.begin(), evaluation.end());
   return checkpoint;
 }

@@ -1,8 +1,8 @@
 // What a job has finished, so that a later attempt goes on from there. Private to core/pipeline.
 //
-// Grammar: magic "HAQCKPT2", digest (string), calibration images' time (double), state of
-// calibrator and ImageVariety (bytes), evaluation state (bytes, empty while calibrating), SHA-256
-// of all that (bytes).
+// Grammar: magic "HAQCKPT3", digest (string), calibration images' time (double), state of
+// calibrator and ImageVariety (bytes), state of Rounding (bytes, empty before it), evaluation state
+// (bytes, empty before it), SHA-256 of all that (bytes).
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,7 @@ struct Checkpoint {
   std::string digest;  // of the model and of the options that decide the result
   double calibration_seconds = 0;
   std::vector<uint8_t> calibrator;
+  std::vector<uint8_t> rounding;
   std::vector<uint8_t> evaluation;
 
   std::vector<uint8_t> Serialize() const;

@@ -24,6 +24,7 @@
 #include "core/pipeline/integer_runner.h"
 #include "core/pipeline/layer_sqnr.h"
 #include "core/pipeline/report.h"
+#include "core/pipeline/rounding.h"
 #include "core/pipeline/sensitivity.h"
 #include "core/pipeline/tensor_figures.h"
 #include "core/pipeline/wide.h"
@@ -78,16 +79,6 @@ int64_t TotalOf(int64_t images, int64_t limit) {
   return limit > 0 && images > 0 ? std::min(images, limit) : std::max(images, limit);
 }
 
-// Options that this build understands and has no implementation for.
-Status CheckImplemented(const Options& options) {
-  const quant::Corrections corrections = Resolve(options);
-  const auto unsupported = [](std::string_view field) {
-    return Unsupported("{}: this build has no implementation of it", field);
-  };
-  if (corrections.adaround) return unsupported("adaround");
-  return {};
-}
-
 // Comparing makes sense with numbers only.
 Status CheckFinite(std::span<const float> logits, const std::string& key) {
   const auto bad =
@@ -115,7 +106,6 @@ class Job {
     listener_.OnProgress({"import", 0, 1, 0});
     HAQ_ASSIGN_OR_RETURN(graph_, ImportModel(inputs_.model, options_.input_shape));
     HAQ_RETURN_IF_ERROR(FindWideTensors(graph_, options_.wide_tensors).status());
-    HAQ_RETURN_IF_ERROR(CheckImplemented(options_));
     HAQ_ASSIGN_OR_RETURN(executor_, float_exec::Executor::Create(graph_, options_.threads));
     listener_.OnProgress({"import", 1, 1, 0});
 
@@ -162,6 +152,12 @@ class Job {
     calibrator.Save(writer);
     variety_.Save(writer);
     checkpoint_.calibrator = writer.Take();
+  }
+
+  void RememberRounding(const Rounding& rounding) {
+    ByteWriter writer;
+    rounding.Save(writer);
+    checkpoint_.rounding = writer.Take();
   }
 
   Status Calibrate(calib::Calibrator& calibrator) {
@@ -214,25 +210,37 @@ class Job {
     for (const std::string& warning : warnings_) listener_.OnWarning(warning);
   }
 
-  // Runs `add` on the first calibration images, at most `limit`.
+  // Runs `add` on batches of the first calibration images, at most `limit`.
   template <typename Add>
-  Status PassOverCalibration(const std::string& phase, int64_t limit, const Add& add) {
+  Status ForCalibrationBatches(int64_t limit, const Add& add) {
     HAQ_ASSIGN_OR_RETURN(const auto reader, inputs_.open_calibration());
     const int64_t most = TotalOf(options_.limit_calibration, limit);
     ImageBatches batches(*reader, graph_preprocess_, options_.input_shape, most, pool_);
-    const int64_t total = TotalOf(inputs_.calibration_images, most);
     int64_t done = 0;
-    const auto start = Clock::now();
     for (Batch batch;;) {
       HAQ_RETURN_IF_ERROR(cancellation_.Check());
       HAQ_RETURN_IF_ERROR(batches.Next(batch).WithContext("calibration dataset"));
       if (batch.n == 0) break;
       HAQ_RETURN_IF_ERROR(add(batch));
       done += batch.n;
-      listener_.OnProgress({phase, done, total, double(done) / SecondsSince(start)});
     }
     if (done == 0) return InvalidField("calibration_dataset", "has no images");
     return {};
+  }
+
+  // The same, as a phase of its own.
+  template <typename Add>
+  Status PassOverCalibration(const std::string& phase, int64_t limit, const Add& add) {
+    const int64_t total =
+        TotalOf(inputs_.calibration_images, TotalOf(options_.limit_calibration, limit));
+    int64_t done = 0;
+    const auto start = Clock::now();
+    return ForCalibrationBatches(limit, [&](const Batch& batch) -> Status {
+      HAQ_RETURN_IF_ERROR(add(batch));
+      done += batch.n;
+      listener_.OnProgress({phase, done, total, double(done) / SecondsSince(start)});
+      return {};
+    });
   }
 
   // Rewrites graph_; the FP32 network that accuracy is compared with stays the submitted one.
@@ -328,6 +336,35 @@ class Job {
     return values;
   }
 
+  // The rounding of the weights, and with bias correction the biases.
+  Status LearnRounding(const lower::Options& lower_options) {
+    const RoundingLimits limits;
+    const auto for_each_batch = [&](const std::function<Status(const Batch&)>& add) {
+      return ForCalibrationBatches(limits.images, add);
+    };
+    Rounding* learning = nullptr;
+    const auto on_progress = [&](int64_t done, int64_t total) -> Status {
+      listener_.OnProgress({"adaround", done, total, 0});
+      if (!CheckpointIsDue()) return {};
+      RememberRounding(*learning);
+      return SaveCheckpoint();
+    };
+    Rounding rounding({graph_, ranges_, lower_options, corrections_.bias_correction, *executor_,
+                       pool_, cancellation_, for_each_batch, on_progress},
+                      limits);
+    learning = &rounding;
+    if (!checkpoint_.rounding.empty()) {
+      ByteReader reader(checkpoint_.rounding);
+      HAQ_RETURN_IF_ERROR(rounding.Restore(reader));
+    }
+    HAQ_RETURN_IF_ERROR(rounding.Run());
+    RememberRounding(rounding);
+    learned_layers_ = rounding.layers();
+    HAQ_ASSIGN_OR_RETURN(lowered_,
+                         lower::Lower(rounding.graph(), ranges_, rounding.lower_options()));
+    return {};
+  }
+
   Status LowerAndSerialize(const calib::Calibrator& calibrator) {
     listener_.OnProgress({"lower", 0, 1, 0});
     lower::Options lower_options;
@@ -343,7 +380,11 @@ class Job {
     }
     HAQ_ASSIGN_OR_RETURN(lowered_, lower::Lower(graph_, ranges_, lower_options));
     HAQ_RETURN_IF_ERROR(KeepWide(lower_options));
-    if (corrections_.bias_correction) HAQ_RETURN_IF_ERROR(CorrectBiases(lower_options));
+    if (corrections_.adaround) {
+      HAQ_RETURN_IF_ERROR(LearnRounding(lower_options));
+    } else if (corrections_.bias_correction) {
+      HAQ_RETURN_IF_ERROR(CorrectBiases(lower_options));
+    }
     HAQ_ASSIGN_OR_RETURN(figures_, MakeTensorFigures(calibrator, lowered_, context));
     artifact::Model& model = lowered_.model;
     model.input_shape = options_.input_shape;
@@ -461,6 +502,7 @@ class Job {
             *sensitivity_,
             findings_,
             wide_,
+            learned_layers_,
             layer_images_,
             calibration_images_,
             checkpoint_.calibration_seconds,
@@ -482,6 +524,7 @@ class Job {
   ir::Graph baseline_graph_;  // as submitted, where graph_ was equalized
   std::unique_ptr<float_exec::Executor> baseline_;
   std::vector<correct::EqualizedPair> equalized_;
+  std::vector<LearnedLayer> learned_layers_;
   Checkpoint checkpoint_;
   Clock::time_point last_checkpoint_ = Clock::now();
   int64_t calibration_images_ = 0;

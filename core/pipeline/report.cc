@@ -67,6 +67,13 @@ json PredictionsToJson(const eval::Predictions& predictions) {
           {"noise", FourDigits(predictions.noise)}};
 }
 
+json LearnedToJson(const ir::Graph& graph, const LearnedLayer& layer) {
+  return {{"layer", graph.nodes[layer.node].name},
+          {"outputs", layer.outputs},
+          {"learned_outputs", layer.learned_outputs},
+          {"gain_db", Number(10 * std::log10(layer.nearest_error / layer.error))}};
+}
+
 json HistogramToJson(const TensorFigures& figures) {
   if (figures.counts.empty()) return nullptr;
   return {{"low", figures.low},
@@ -143,6 +150,10 @@ std::string MakeReport(const ReportInputs& in) {
   };
   json layers = json::array();
   for (size_t i = 0; i < in.lowered.decisions.size(); ++i) layers.push_back(LayerToJson(in, i));
+  json learned = json::array();
+  for (const LearnedLayer& layer : in.learned_layers) {
+    learned.push_back(LearnedToJson(in.graph, layer));
+  }
   const json report = {
       {"version", kVersion},
       {"method", in.options.method},
@@ -164,6 +175,7 @@ std::string MakeReport(const ReportInputs& in) {
       {"agreement_interval", ToJson(in.comparison.agreement_interval())},
       {"sqnr_db", Number(in.comparison.sqnr_db())},
       {"sqnr_interval", ToJson(in.comparison.sqnr_interval())},
+      {"adaround", learned},
       {"layers", layers},
       {"layers_images", in.layer_sqnr_images},
       {"sensitivity", SensitivityToJson(in.sensitivity)},

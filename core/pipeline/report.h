@@ -10,6 +10,7 @@
 #include "core/lower/lower.h"
 #include "core/pipeline/diagnosis.h"
 #include "core/pipeline/pipeline.h"
+#include "core/pipeline/rounding.h"
 #include "core/pipeline/sensitivity.h"
 #include "core/pipeline/tensor_figures.h"
 #include "core/pipeline/wide.h"
@@ -28,6 +29,7 @@ struct ReportInputs {
   const Sensitivity& sensitivity;
   const std::vector<Finding>& findings;
   const WideOutcome& wide;
+  const std::vector<LearnedLayer>& learned_layers;
   int64_t layer_sqnr_images = 0;
   int64_t calibration_images = 0;
   double calibration_seconds = 0;

@@ -13,7 +13,7 @@ struct Preset {
 // The one table of presets.
 constexpr Preset kPresets[] = {
     {"fast", {}},
-    {"best", {.bias_correction = true, .equalize = true, .adaround = false}},
+    {"best", {.bias_correction = true, .equalize = true, .adaround = true}},
 };
 
 Result<Corrections> FindPreset(std::string_view preset, std::string_view field) {

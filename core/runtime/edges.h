@@ -1,5 +1,4 @@
-// The only float arithmetic of the runtime: where values enter and leave. For the sources of this
-// folder.
+// The only float arithmetic of the runtime: where values enter and leave.
 #pragma once
 
 #include <cstdint>

@@ -18,6 +18,7 @@ ALLOWED = {
     "core/import/detect": ["core/base"],
     "core/data": ["core/base"],
     "core/float_exec": ["core/ir", "core/base"],
+    "core/adaround": ["core/base"],
     "core/quant": ["core/fixedpoint", "core/base"],
     "core/calib": ["core/quant", "core/float_exec", "core/ir", "core/base"],
     "core/artifact": ["core/fixedpoint", "core/base"],
@@ -45,7 +46,7 @@ ALLOWED = {
 }
 
 WRAPPED = {
-    r"(torch|ATen|c10|caffe2)/": ["core/import/torchscript", "core/float_exec"],
+    r"(torch|ATen|c10|caffe2)/": ["core/import/torchscript", "core/float_exec", "core/adaround"],
     r"onnx/": ["core/import/onnx"],
     r"opencv2/": ["core/data"],
     r"archive(_entry)?\.h": ["core/data"],

@@ -48,11 +48,14 @@ struct Recorder : Listener {
   std::vector<std::vector<uint8_t>> checkpoints;
   std::vector<Accuracy> accuracies;
   std::vector<std::string> warnings, phases;
-  CancellationToken* cancel_at_evaluation = nullptr;
+  struct {
+    CancellationToken* token = nullptr;
+    std::string phase;
+  } cancel_at;
 
   void OnProgress(const Progress& progress) override {
     if (phases.empty() || phases.back() != progress.phase) phases.push_back(progress.phase);
-    if (cancel_at_evaluation && progress.phase == "evaluate") cancel_at_evaluation->Cancel();
+    if (cancel_at.token && progress.phase == cancel_at.phase) cancel_at.token->Cancel();
   }
   void OnAccuracy(const Accuracy& accuracy) override { accuracies.push_back(accuracy); }
   void OnWarning(const std::string& message) override { warnings.push_back(message); }

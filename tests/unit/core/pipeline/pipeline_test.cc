@@ -1,6 +1,7 @@
 // The whole pipeline on the demo's network and on small images made here.
 #include "core/pipeline/pipeline.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -211,7 +212,7 @@ TEST_F(PipelineTest, ADamagedOrForeignCheckpointStartsOver) {
 TEST_F(PipelineTest, CancellationEndsTheJob) {
   CancellationToken token;
   Recorder recorder;
-  recorder.cancel_at_evaluation = &token;
+  recorder.cancel_at = {&token, "evaluate"};
   EXPECT_EQ(Quantize(options_, MakeInputs(), recorder, token).status().code(),
             StatusCode::kCancelled);
 }
@@ -317,6 +318,65 @@ TEST_F(PipelineTest, CorrectionsRaiseTheSqnr) {
   EXPECT_GT(corrected, plain + 0.5);
   options_.equalize = true;
   EXPECT_GT(sqnr(), corrected + 0.5);
+  options_.equalize = options_.bias_correction = false;
+  options_.adaround = true;
+  EXPECT_GT(sqnr(), plain + 1);
+  options_.bias_correction = true;
+  EXPECT_GT(sqnr(), corrected + 1);
+}
+
+TEST_F(PipelineTest, LearnedRoundingIsRepeatable) {
+  options_.adaround = options_.bias_correction = true;
+  options_.limit_calibration = 40;
+  options_.limit_evaluation = 8;
+  Recorder recorder;
+  const auto undisturbed = Quantize(options_, MakeInputs(), recorder, {});
+  ASSERT_TRUE(undisturbed.ok()) << undisturbed.status().ToString();
+  const json learned = json::parse(undisturbed->report_json)["adaround"];
+  ASSERT_GT(learned.size(), 3u);
+  double gain = 0;
+  for (const json& layer : learned) {
+    EXPECT_GT(layer["outputs"], 0);
+    EXPECT_LE(layer["learned_outputs"], layer["outputs"]);
+    gain += layer["gain_db"].get<double>();
+  }
+  EXPECT_GT(gain, 1);
+  EXPECT_THAT(recorder.phases, testing::Contains("adaround"));
+  // Other threads, and checkpoints: after half of the layers, and after the last.
+  const auto& checkpoints = recorder.checkpoints;
+  ASSERT_GT(checkpoints.size(), learned.size());
+  const std::vector<std::vector<uint8_t>> starts = {
+      {}, checkpoints[checkpoints.size() - 2 - learned.size() / 2], checkpoints.back()};
+  options_.threads = 2;
+  for (const auto& start : starts) {
+    Inputs inputs = MakeInputs();
+    inputs.checkpoint = start;
+    Recorder again;
+    const auto output = Quantize(options_, inputs, again, {});
+    ASSERT_TRUE(output.ok()) << output.status().ToString();
+    EXPECT_TRUE(again.warnings.empty());
+    EXPECT_EQ(output->artifact, undisturbed->artifact);
+    EXPECT_EQ(json::parse(output->report_json)["adaround"], learned);
+  }
+}
+
+TEST_F(PipelineTest, LearnedRoundingCanBeCancelled) {
+  options_.adaround = true;
+  CancellationToken token;
+  Recorder recorder;
+  recorder.cancel_at = {&token, "adaround"};
+  EXPECT_EQ(Quantize(options_, MakeInputs(), recorder, token).status().code(),
+            StatusCode::kCancelled);
+  EXPECT_EQ(recorder.phases.back(), "adaround");
+}
+
+TEST_F(PipelineTest, CorrectionsThatAreOffLeaveNoTrace) {
+  Recorder recorder;
+  const auto fast = Quantize(options_, MakeInputs(), recorder, {});
+  options_.bias_correction = options_.equalize = options_.adaround = false;
+  const auto off = Quantize(options_, MakeInputs(), recorder, {});
+  EXPECT_EQ(off->artifact, fast->artifact);
+  EXPECT_TRUE(json::parse(off->report_json)["adaround"].empty());
 }
 
 // The names of the tensors that have 16 bits in the artifact.
@@ -392,7 +452,7 @@ TEST_F(PipelineTest, ReportAndArtifactSayHowTheyWereMade) {
 }
 
 TEST(Checkpoint, SurvivesNeitherCutsNorFlips) {
-  const Checkpoint checkpoint{"digest", 1.5, {1, 2, 3}, {4}};
+  const Checkpoint checkpoint{"digest", 1.5, {1, 2, 3}, {5, 6}, {4}};
   const std::vector<uint8_t> bytes = checkpoint.Serialize();
   ASSERT_TRUE(Checkpoint::Parse(bytes, "digest").ok());
   for (size_t i = 0; i < bytes.size(); ++i) {

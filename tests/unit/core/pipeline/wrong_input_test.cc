@@ -63,7 +63,7 @@ class WrongInputTest : public PipelineTest {
     return report;
   }
 
-  // Under every method and scheme; `check` is given the report.
+  // Under every method and scheme, and with all corrections; `check` is given the report.
   void ForEveryChoice(const std::function<void(const json&)>& check) {
     for (const std::string& method : quant::MethodNames()) {
       for (const char* scheme : {"hybrid", "symmetric", "asymmetric"}) {
@@ -76,6 +76,12 @@ class WrongInputTest : public PipelineTest {
         }
       }
     }
+    SCOPED_TRACE("all corrections");
+    options_.scheme = "hybrid";
+    options_.method = "redistribution";
+    options_.bias_correction = options_.equalize = options_.adaround = true;
+    check(Report());
+    options_.bias_correction = options_.equalize = options_.adaround = std::nullopt;
   }
 
   void ExpectError(StatusCode code, const testing::Matcher<const std::string&>& message) {
@@ -218,16 +224,6 @@ TEST_F(WrongInputTest, AWideTensorThatDoesNotExistIsAnsweredWithNearNames) {
       StatusCode::kInvalidArgument,
       StartsWith("wide_tensors[0]: the network has no tensor \"inptu\"; near names are input, "));
   EXPECT_THAT(recorder_.phases, ElementsAre("import"));
-}
-
-TEST_F(WrongInputTest, WhatIsNotImplementedIsRefusedByItsName) {
-  const auto expect = [&](const std::function<void(Options&)>& change, const std::string& field) {
-    const Options before = options_;
-    change(options_);
-    ExpectError(StatusCode::kUnsupported, StartsWith(field + ": "));
-    options_ = before;
-  };
-  expect([](Options& o) { o.adaround = true; }, "adaround");
 }
 
 }  // namespace
