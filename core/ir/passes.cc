@@ -162,6 +162,7 @@ Status Simplify(Graph& graph) {
     changed |= FuseActivations(graph);
     changed |= FoldPadsAndClamps(graph);
     changed |= FoldChannelAffine(graph);
+    changed |= FoldConstantChannels(graph);
     changed |= RemoveDeadNodes(graph);
   }
   return Verify(graph);

@@ -30,6 +30,12 @@ bool FuseActivations(Graph& graph);
 // its readers are convolutions; and merges nested clamps.
 bool FoldPadsAndClamps(Graph& graph);
 
+// Where a channel has one value whatever the input (the weights that make it are zero), takes that
+// value into the bias of the convolution or linear layer that reads it, whose weights on the
+// channel become zero: as large as training may have left them, they say nothing. (A value other
+// than zero before a padded convolution stays: the padding is zero.)
+bool FoldConstantChannels(Graph& graph);
+
 // All of the above until nothing changes, then Verify: weights that were finite may no longer be
 // after folding.
 Status Simplify(Graph& graph);

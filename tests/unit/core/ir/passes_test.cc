@@ -270,5 +270,57 @@ TEST_F(PassesTest, WeightsThatOverflowInFoldingAreReported) {
   EXPECT_THAT(status.message(), testing::HasSubstr("node 'conv': conv2d: weight[0] is inf"));
 }
 
+TEST_F(PassesTest, ADeadChannelsWeightsAreZeroedBehindPadding) {
+  Start({1, 1, 4, 4});
+  Append("a", Conv({3, 1, 1, 1}, {0, 0, 2}, {-1, 0.5f, 1}));
+  Append("relu", Clamp{.low = 0, .high = 6});
+  Conv2d depthwise = Conv({3, 1, 1, 1}, {50, 40, 3});
+  depthwise.groups = 3;
+  depthwise.padding = {1, 1, 1, 1};
+  Append("depthwise", depthwise);
+  Simplify();
+  // The second channel is 0.5 inside and 0 in the padding.
+  EXPECT_THAT(NodeOp<Conv2d>(2).weight.data, ElementsAre(0, 40, 3));
+  EXPECT_THAT(NodeOp<Conv2d>(2).bias, testing::IsEmpty());
+}
+
+TEST_F(PassesTest, AConstantChannelGoesIntoTheBias) {
+  Start({1, 1, 2, 2});
+  Append("a", Conv({2, 1, 1, 1}, {0, 2}, {9, 1}));
+  Append("relu6", Clamp{.low = 0, .high = 6});
+  Append("b", Conv({2, 2, 1, 1}, {7, 0, -2, 3}));  // its first channel reads the constant alone
+  Append("leaky", LeakyRelu{0.5f});
+  Append("pool", MaxPool2d{});
+  Append("flat", Reshape{}, {last_}, {1, 8});
+  const std::vector<float> ones(8, 1.0f);
+  Append("c", Linear{{{1, 8}, ones}, {0.25f}});
+  Simplify();
+  EXPECT_THAT(NodeOp<Conv2d>(2).weight.data, ElementsAre(0, 0, 0, 3));
+  EXPECT_THAT(NodeOp<Conv2d>(2).bias, ElementsAre(42, -12));
+  const auto& linear = std::get<Linear>(graph_.nodes.back().op);
+  EXPECT_THAT(linear.weight.data, ElementsAre(0, 0, 0, 0, 1, 1, 1, 1));
+  EXPECT_THAT(linear.bias, ElementsAre(0.25f + 4 * 42));
+}
+
+TEST_F(PassesTest, WhatIsNotKnownToBeConstantStays) {
+  Start({1, 1, 2, 2});
+  const ValueId a = Append("a", Conv({2, 1, 1, 1}, {0, 0}, {1, 2}));
+  AvgPool2d pool;  // the corner's window has one element, divided by four
+  pool.row_begin = pool.column_begin = {0}, pool.row_end = pool.column_end = {1};
+  pool.divisor = 4;
+  Append("pool", pool);
+  const ValueId pooled = Append("b", Conv({1, 2, 1, 1}, {3, 4}));
+  Append("sigmoid", Sigmoid{}, {a});
+  Append("c", Conv({1, 2, 2, 2}, std::vector<float>(8, 5)));
+  Append("sum", Add{}, {pooled, last_});
+  Simplify();
+  for (const Node& node : graph_.nodes) {
+    const auto* conv = std::get_if<Conv2d>(&node.op);
+    if (!conv || node.name == "a") continue;
+    EXPECT_THAT(conv->weight.data, testing::Each(testing::Gt(0))) << node.name;
+    EXPECT_THAT(conv->bias, testing::IsEmpty());
+  }
+}
+
 }  // namespace
 }  // namespace haq::ir
