@@ -6,9 +6,9 @@ namespace haq::artifact {
 
 Result<Model> Load(const std::filesystem::path& path, const ArtifactLimits& limits) {
   HAQ_ASSIGN_OR_RETURN(MappedFile mapped, MappedFile::Open(path));
-  auto owner = std::make_shared<const MappedFile>(std::move(mapped));
-  const std::span<const uint8_t> bytes = owner->bytes();
-  Result<Model> model = Parse(bytes, std::move(owner), limits);
+  auto file = std::make_shared<const MappedFile>(std::move(mapped));
+  const std::span<const uint8_t> bytes = file->bytes();
+  Result<Model> model = Parse(bytes, std::move(file), limits);
   if (!model.ok()) return model.status().WithContext(path.string());
   return model;
 }

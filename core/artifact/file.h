@@ -19,9 +19,10 @@ Result<std::vector<uint8_t>> Serialize(const Model& model);
 
 // Survives any bytes. kInvalidArgument: not a .haq file; kDataLoss: truncated or damaged;
 // kUnsupported: a newer version; kResourceExhausted: over a limit. The model is verified. Blobs
-// point into `bytes`, which must outlive the model unless `owner`, kept in the model's storage,
-// keeps them alive.
-Result<Model> Parse(std::span<const uint8_t> bytes, std::shared_ptr<const void> owner = nullptr,
+// point into `bytes`, which must outlive the model; `file`, which the model keeps, is where they
+// are mapped, if they are.
+Result<Model> Parse(std::span<const uint8_t> bytes,
+                    std::shared_ptr<const MappedFile> file = nullptr,
                     const ArtifactLimits& limits = {});
 
 // Maps and parses.

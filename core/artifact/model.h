@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/artifact/limits.h"
+#include "core/base/file.h"
 #include "core/base/sha256.h"
 #include "core/base/status.h"
 #include "core/fixedpoint/requantize.h"
@@ -189,6 +190,7 @@ struct Model {
   std::vector<Golden> golden;
 
   // What keeps the blobs alive: the mapped file, or the arrays that lowering filled.
+  std::shared_ptr<const MappedFile> file;
   std::vector<std::shared_ptr<const void>> storage;
 
   // Moves an array into the model and returns the view of it.

@@ -172,7 +172,7 @@ Status CheckHeader(std::span<const uint8_t> bytes, const ArtifactLimits& limits)
 
 }  // namespace
 
-Result<Model> Parse(std::span<const uint8_t> bytes, std::shared_ptr<const void> owner,
+Result<Model> Parse(std::span<const uint8_t> bytes, std::shared_ptr<const MappedFile> file,
                     const ArtifactLimits& limits) {
   HAQ_RETURN_IF_ERROR(CheckHeader(bytes, limits));
   const auto structure_bytes = Get<uint64_t>(bytes, internal::kStructureBytesAt);
@@ -189,7 +189,7 @@ Result<Model> Parse(std::span<const uint8_t> bytes, std::shared_ptr<const void> 
                        ReadModel(bytes.subspan(internal::kHeaderBytes, structure_bytes),
                                  bytes.subspan(blobs_at), limits));
   HAQ_RETURN_IF_ERROR(Verify(model, limits));
-  if (owner) model.storage.push_back(std::move(owner));
+  model.file = std::move(file);
   return model;
 }
 

@@ -39,6 +39,9 @@ class MappedFile {
 
   std::span<const uint8_t> bytes() const { return bytes_; }
 
+  // Lets the bytes leave memory; those that are read again come back from the file.
+  void ReleasePages() const;
+
  private:
   explicit MappedFile(std::span<const uint8_t> bytes) : bytes_(bytes) {}
   std::span<const uint8_t> bytes_;

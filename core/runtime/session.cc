@@ -45,6 +45,8 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::Create(
     impl->workspace_bytes = std::max(impl->workspace_bytes, AlignUp(step->workspace_bytes()));
     impl->steps.push_back(std::move(step));
   }
+  // The steps have their own copy of most weights, in the kernels' order.
+  if (impl->model.file) impl->model.file->ReleasePages();
   return std::shared_ptr<const LoadedModel>(new LoadedModel(std::move(impl)));
 }
 

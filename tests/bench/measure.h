@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace haq::bench {
@@ -9,7 +10,9 @@ namespace haq::bench {
 double WallSeconds();
 double ThreadSeconds();  // processor time of the calling thread
 int64_t PeakMemoryBytes();
-int64_t ResidentBytes();
+int64_t HeapBytes();  // allocated and not freed
+// Of the file's mappings in this process: what is in memory of them.
+int64_t MappedBytes(const std::string& path);
 
 struct Times {
   double median = 0, min = 0, p99 = 0;  // seconds

@@ -30,6 +30,17 @@ TEST_F(FileTest, WhatWasWrittenIsReadAndMapped) {
       << "a temporary file was left behind";
 }
 
+TEST_F(FileTest, ReleasedPagesComeBack) {
+  const std::string text(100'000, 'x');
+  ASSERT_TRUE(WriteFileDurably(folder_ / "a", text).ok());
+  const auto mapped = MappedFile::Open(folder_ / "a");
+  ASSERT_TRUE(mapped.ok());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(std::string(mapped->bytes().begin(), mapped->bytes().end()), text);
+    mapped->ReleasePages();
+  }
+}
+
 TEST_F(FileTest, FailedWriteLeavesNothing) {
   std::filesystem::create_directory(folder_ / "taken");
   std::ofstream(folder_ / "taken" / "x") << "x";

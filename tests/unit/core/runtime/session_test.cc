@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-
+#include <filesystem>
+#include <fstream>
 #include <random>
 #include <thread>
 
+#include "core/artifact/file.h"
 #include "tests/support/model_builder.h"
 #include "tests/support/random_models.h"
 #include "tests/support/seed.h"
@@ -38,6 +40,34 @@ class SessionTest : public testing::Test {
     return output;
   }
 };
+
+// Of the mapping of `path` in this process.
+int64_t ResidentKilobytes(const std::filesystem::path& path) {
+  std::ifstream maps("/proc/self/smaps");
+  bool inside = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find('-') < line.find(' ')) inside = line.ends_with(path.string());
+    if (inside && line.starts_with("Rss:")) return std::stoll(line.substr(4));
+  }
+  return -1;
+}
+
+TEST_F(SessionTest, WeightsAreInMemoryOnce) {
+  const std::filesystem::path path = testing::TempDir() + "haq_weights_once.haq";
+  ASSERT_TRUE(artifact::Save(model_->model(), path).ok());
+  const auto kilobytes = static_cast<int64_t>(std::filesystem::file_size(path) / 1024);
+  ASSERT_GT(kilobytes, 500);
+  const auto loaded = LoadedModel::Create(artifact::Load(path).value()).value();
+  EXPECT_LT(ResidentKilobytes(path), kilobytes / 10);
+  EXPECT_GE(ResidentKilobytes(path), 0);
+  // What is read again comes from the file.
+  const std::vector<float> input = RandomInput(inputs_, test::Seed());
+  const auto session = Session::Create(loaded).value();
+  std::vector<float> output(outputs_);
+  ASSERT_TRUE(session->Run(1, input, output).ok());
+  EXPECT_EQ(output, RunOne(input));
+  std::filesystem::remove(path);
+}
 
 TEST_F(SessionTest, BatchEqualsSingleRuns) {
   constexpr int64_t kMax = 7;
