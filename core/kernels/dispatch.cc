@@ -66,6 +66,8 @@ const KernelTable& ReferenceKernels() {
       &ref::Slice,
       &ref::Transpose,
       &ref::Quantize,
+      &ref::WideRow,
+      &ref::Dots,
   };
   return kTable;
 }

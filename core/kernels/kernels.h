@@ -15,6 +15,7 @@
 #include "core/base/status.h"
 #include "core/fixedpoint/requantize.h"
 #include "core/kernels/tie_break.h"
+#include "core/kernels/wide_row.h"
 
 namespace haq::kernels {
 
@@ -152,6 +153,9 @@ struct KernelTable {
   // infinities saturate.
   void (*quantize)(const PlaneShape& shape, float scale, int32_t zero_point, const float* real,
                    uint8_t* levels, Part part);
+  // Of the operators of core/kernels/wide.h.
+  void (*wide_row)(const wide::Row& row);
+  void (*dots)(const wide::Dots& dots);
 };
 
 // Portable C++, on every processor: "scalar".

@@ -1,5 +1,6 @@
 // The operators between tensors of 8 and 16 bits, for the few activations that are kept wide. One
-// portable implementation serves every path; core/kernels/ref/definition_wide.h defines its bits.
+// portable implementation serves every path, with the requantization and the dot products of its
+// `kernels`; core/kernels/ref/definition_wide.h defines the bits.
 //
 // Levels are uint8 or uint16, the latter aligned to 2. Shapes, packing, workspaces and parts are
 // those of core/kernels/kernels.h.
@@ -51,22 +52,23 @@ struct ConvShape : WindowShape {
 size_t ConvPackedBytes(const ConvShape& shape);
 void ConvPack(const ConvShape& shape, const int8_t* weight, void* packed);
 size_t ConvWorkspaceBytes(const ConvShape& shape);
-void ConvRun(const ConvShape& shape, const WideChannel* channels, const WideOutput& output,
-             const Residual& residual, const void* packed, In in, Out out, void* workspace,
-             Part part);
+void ConvRun(const KernelTable& kernels, const ConvShape& shape, const WideChannel* channels,
+             const WideOutput& output, const Residual& residual, const void* packed, In in, Out out,
+             void* workspace, Part part);
 
 // groups == in_c == out_c
 size_t DepthwisePackedBytes(const ConvShape& shape);
 void DepthwisePack(const ConvShape& shape, const int8_t* weight, void* packed);
 size_t DepthwiseWorkspaceBytes(const ConvShape& shape);
-void DepthwiseRun(const ConvShape& shape, const WideChannel* channels, const WideOutput& output,
-                  const Residual& residual, const void* packed, In in, Out out, void* workspace,
-                  Part part);
+void DepthwiseRun(const KernelTable& kernels, const ConvShape& shape, const WideChannel* channels,
+                  const WideOutput& output, const Residual& residual, const void* packed, In in,
+                  Out out, void* workspace, Part part);
 
 // in [rows][I], weight [O][I], out [rows][O]
 size_t LinearWorkspaceBytes(const LinearShape& shape);
-void LinearRun(const LinearShape& shape, const WideChannel* channels, const WideOutput& output,
-               const int8_t* weight, int64_t rows, In in, Out out, void* workspace, Part part);
+void LinearRun(const KernelTable& kernels, const LinearShape& shape, const WideChannel* channels,
+               const WideOutput& output, const int8_t* weight, int64_t rows, In in, Out out,
+               void* workspace, Part part);
 
 void Add(const PairShape& shape, const WideAddRequantize& requantize, In a, In b, Out out);
 

@@ -257,7 +257,7 @@ struct Maker {
   Made operator()(const artifact::Mul& op) const { return Simple<MulStep>(op); }
   Made operator()(const artifact::Table& op) const { return Simple<TableStep>(op); }
   Made operator()(const artifact::MaxPool2d& op) const {
-    return IsWide() ? MakeWideStep(model, layer) : Simple<MaxPoolStep>(op);
+    return IsWide() ? MakeWideStep(model, layer, kernels) : Simple<MaxPoolStep>(op);
   }
   Made operator()(const artifact::AvgPool2d& op) const { return Simple<AvgPoolStep>(op); }
   Made operator()(const artifact::Softmax& op) const { return Simple<SoftmaxStep>(op); }
@@ -265,7 +265,8 @@ struct Maker {
     return MakeMoveStep(model, layer, plan, kernels);
   }
   Made operator()(const artifact::Pad&) const {
-    return IsWide() ? MakeWideStep(model, layer) : MakeMoveStep(model, layer, plan, kernels);
+    return IsWide() ? MakeWideStep(model, layer, kernels)
+                    : MakeMoveStep(model, layer, plan, kernels);
   }
   Made operator()(const artifact::Slice&) const {
     return MakeMoveStep(model, layer, plan, kernels);
@@ -277,10 +278,12 @@ struct Maker {
     return MakeMoveStep(model, layer, plan, kernels);
   }
 
-  Made operator()(const artifact::WideConv2d&) const { return MakeWideStep(model, layer); }
-  Made operator()(const artifact::WideLinear&) const { return MakeWideStep(model, layer); }
-  Made operator()(const artifact::WideAdd&) const { return MakeWideStep(model, layer); }
-  Made operator()(const artifact::WideAvgPool2d&) const { return MakeWideStep(model, layer); }
+  Made operator()(const artifact::WideConv2d&) const { return MakeWideStep(model, layer, kernels); }
+  Made operator()(const artifact::WideLinear&) const { return MakeWideStep(model, layer, kernels); }
+  Made operator()(const artifact::WideAdd&) const { return MakeWideStep(model, layer, kernels); }
+  Made operator()(const artifact::WideAvgPool2d&) const {
+    return MakeWideStep(model, layer, kernels);
+  }
 
   bool IsWide() const { return model.tensors[layer.output].type == artifact::DataType::kUint16; }
   template <typename Concrete, typename Op>

@@ -94,6 +94,7 @@ void FillPoolWindows(const artifact::PoolWindows& windows, const artifact::Tenso
 // Those of core/kernels/wide.h: the wide operators, and MaxPool2d and Pad of 16-bit tensors.
 // kResourceExhausted when there is no memory for the weights.
 Result<std::unique_ptr<Step>> MakeWideStep(const artifact::Model& model,
-                                           const artifact::Layer& layer);
+                                           const artifact::Layer& layer,
+                                           const kernels::KernelTable& kernels);
 
 }  // namespace haq::runtime

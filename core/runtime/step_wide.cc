@@ -36,35 +36,10 @@ class WideOperands {
 
 class WideConvStep : public Step {
  public:
-  static Result<std::unique_ptr<Step>> Make(const Model& model, const Layer& layer,
-                                            const artifact::WideConv2d& op) {
-    auto step = std::unique_ptr<WideConvStep>(new WideConvStep(model, layer, op));
-    namespace wide = kernels::wide;
-    const size_t bytes = step->depthwise_ ? wide::DepthwisePackedBytes(step->shape_)
-                                          : wide::ConvPackedBytes(step->shape_);
-    step->packed_ = AllocateAligned(bytes);
-    if (!step->packed_) return ResourceExhausted("no memory for {} bytes of weights", bytes);
-    (step->depthwise_ ? wide::DepthwisePack : wide::ConvPack)(step->shape_, op.weight.data(),
-                                                              step->packed_.get());
-    return std::unique_ptr<Step>(std::move(step));
-  }
-  size_t workspace_bytes() const override {
-    return depthwise_ ? kernels::wide::DepthwiseWorkspaceBytes(shape_)
-                      : kernels::wide::ConvWorkspaceBytes(shape_);
-  }
-  void Run(const Frame& frame) const override {
-    const auto run = depthwise_ ? &kernels::wide::DepthwiseRun : &kernels::wide::ConvRun;
-    frame.ForSamples([&](int64_t i, kernels::Part part) {
-      kernels::wide::Residual residual;
-      if (has_residual_) residual = {operands_.Input(frame, i, 1), residual_};
-      run(shape_, channels_, output_, residual, packed_.get(), operands_.Input(frame, i),
-          operands_.Output(frame, i), frame.workspace, part);
-    });
-  }
-
- private:
-  WideConvStep(const Model& model, const Layer& layer, const artifact::WideConv2d& op)
-      : operands_(model, layer),
+  WideConvStep(const Model& model, const Layer& layer, const artifact::WideConv2d& op,
+               const kernels::KernelTable& kernels)
+      : kernels_(kernels),
+        operands_(model, layer),
         channels_(op.channels.data()),
         output_{model.tensors[layer.output].zero_point, op.q_min},
         has_residual_(layer.inputs.size() == 2) {
@@ -77,7 +52,31 @@ class WideConvStep : public Step {
     shape_.input_zero = in.zero_point;
     depthwise_ = op.groups == shape_.in_c && op.groups == shape_.out_c;
   }
+  Status Pack(const int8_t* weight) {
+    namespace wide = kernels::wide;
+    const size_t bytes =
+        depthwise_ ? wide::DepthwisePackedBytes(shape_) : wide::ConvPackedBytes(shape_);
+    packed_ = AllocateAligned(bytes);
+    if (!packed_) return ResourceExhausted("no memory for {} bytes of weights", bytes);
+    (depthwise_ ? wide::DepthwisePack : wide::ConvPack)(shape_, weight, packed_.get());
+    return {};
+  }
+  size_t workspace_bytes() const override {
+    return depthwise_ ? kernels::wide::DepthwiseWorkspaceBytes(shape_)
+                      : kernels::wide::ConvWorkspaceBytes(shape_);
+  }
+  void Run(const Frame& frame) const override {
+    const auto run = depthwise_ ? &kernels::wide::DepthwiseRun : &kernels::wide::ConvRun;
+    frame.ForSamples([&](int64_t i, kernels::Part part) {
+      kernels::wide::Residual residual;
+      if (has_residual_) residual = {operands_.Input(frame, i, 1), residual_};
+      run(kernels_, shape_, channels_, output_, residual, packed_.get(), operands_.Input(frame, i),
+          operands_.Output(frame, i), frame.workspace, part);
+    });
+  }
 
+ private:
+  const kernels::KernelTable& kernels_;
   WideOperands operands_;
   kernels::wide::ConvShape shape_;
   bool depthwise_;
@@ -90,8 +89,10 @@ class WideConvStep : public Step {
 
 class WideLinearStep : public Step {
  public:
-  WideLinearStep(const Model& model, const Layer& layer, const artifact::WideLinear& op)
-      : operands_(model, layer),
+  WideLinearStep(const Model& model, const Layer& layer, const artifact::WideLinear& op,
+                 const kernels::KernelTable& kernels)
+      : kernels_(kernels),
+        operands_(model, layer),
         channels_(op.channels.data()),
         output_{model.tensors[layer.output].zero_point, op.q_min},
         weight_(op.weight.data()) {
@@ -100,12 +101,13 @@ class WideLinearStep : public Step {
   }
   size_t workspace_bytes() const override { return kernels::wide::LinearWorkspaceBytes(shape_); }
   void Run(const Frame& frame) const override {
-    kernels::wide::LinearRun(shape_, channels_, output_, weight_, frame.batch,
+    kernels::wide::LinearRun(kernels_, shape_, channels_, output_, weight_, frame.batch,
                              operands_.Input(frame, 0), operands_.Output(frame, 0), frame.workspace,
                              frame.part);
   }
 
  private:
+  const kernels::KernelTable& kernels_;
   WideOperands operands_;
   kernels::LinearShape shape_;
   const fixedpoint::WideChannel* channels_;
@@ -195,12 +197,17 @@ class WidePadStep : public Step {
 struct Maker {
   const Model& model;
   const Layer& layer;
+  const kernels::KernelTable& kernels;
 
   using Made = Result<std::unique_ptr<Step>>;
   Made operator()(const artifact::WideConv2d& op) const {
-    return WideConvStep::Make(model, layer, op);
+    auto step = std::make_unique<WideConvStep>(model, layer, op, kernels);
+    HAQ_RETURN_IF_ERROR(step->Pack(op.weight.data()));
+    return std::unique_ptr<Step>(std::move(step));
   }
-  Made operator()(const artifact::WideLinear& op) const { return Simple<WideLinearStep>(op); }
+  Made operator()(const artifact::WideLinear& op) const {
+    return std::unique_ptr<Step>(std::make_unique<WideLinearStep>(model, layer, op, kernels));
+  }
   Made operator()(const artifact::WideAdd& op) const { return Simple<WideAddStep>(op); }
   Made operator()(const artifact::WideAvgPool2d& op) const { return Simple<WideAvgPoolStep>(op); }
   Made operator()(const artifact::MaxPool2d& op) const { return Simple<WideMaxPoolStep>(op); }
@@ -218,8 +225,9 @@ struct Maker {
 
 }  // namespace
 
-Result<std::unique_ptr<Step>> MakeWideStep(const Model& model, const Layer& layer) {
-  return std::visit(Maker{model, layer}, layer.op);
+Result<std::unique_ptr<Step>> MakeWideStep(const Model& model, const Layer& layer,
+                                           const kernels::KernelTable& kernels) {
+  return std::visit(Maker{model, layer, kernels}, layer.op);
 }
 
 }  // namespace haq::runtime

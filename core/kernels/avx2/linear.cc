@@ -56,19 +56,23 @@ HAQ_INLINE void StoreEight(const LinearCall& call, const int32_t* sums, int firs
 
 }  // namespace
 
-void LinearTile(const LinearCall& call) {
-  alignas(32) int32_t sums[simd::kLinearRows][simd::kLinearOutputs] = {};
-  for (int64_t o = 0; o < call.count; o += kSide) {
+void LinearDots(const wide::Dots& d) {
+  for (int64_t o = 0; o < d.outputs; o += kSide) {
     const int8_t* w[kSide];
     for (int64_t side = 0; side < kSide; ++side) {
       // Beyond the last output: computed again and dropped.
-      const int64_t row = o + side < call.count ? o + side : call.count - 1;
-      w[side] = call.weight + row * call.inputs;
+      const int64_t row = o + side < d.outputs ? o + side : d.outputs - 1;
+      w[side] = d.weight + row * d.depth;
     }
-    for (int64_t r = 0; r < call.rows; ++r) {
-      DotRow(call.in + r * call.inputs, call.inputs, w, sums[r] + o);
+    for (int64_t r = 0; r < d.rows; ++r) {
+      DotRow(d.in + r * d.depth, d.depth, w, d.sums + r * wide::kDotOutputs + o);
     }
   }
+}
+
+void LinearTile(const LinearCall& call) {
+  alignas(64) int32_t sums[simd::kLinearRows][simd::kLinearOutputs] = {};
+  LinearDots({call.in, call.weight, call.inputs, call.rows, call.count, sums[0]});
   for (int64_t r = 0; r < call.rows; ++r) {
     uint8_t levels[simd::kLinearOutputs];
     StoreEight(call, sums[r], 0, levels);

@@ -5,10 +5,12 @@
 #include <cstring>
 #include <iterator>
 
+#include "core/fixedpoint/wide.h"
 #include "core/kernels/avx2/depthwise.h"
 #include "core/kernels/avx2/elementwise.h"
 #include "core/kernels/avx2/linear.h"
 #include "core/kernels/avx2/tiles.h"
+#include "core/kernels/avx2/wide.h"
 #include "core/kernels/ref/portable.h"
 #include "core/kernels/simd/channel_block.h"
 #include "core/kernels/simd/conv.h"
@@ -47,6 +49,21 @@ void PackWeights(const int8_t* slot_weights, int64_t slots, void* to) {
 
 constexpr simd::DepthwiseIsa kDepthwise{
     16, 2, false, 32, sizeof(simd::ChannelBlock), &PackHeader, &PackWeights, &DepthwiseRowOf};
+// Whole vectors, and what is left.
+void WideRowOf(const wide::Row& row) {
+  wide::Row rest = row, whole = row;
+  whole.count = row.count / kWideLanes * kWideLanes;
+  WideRow(whole);
+  rest.count -= whole.count;
+  if (rest.count == 0) return;
+  rest.low += whole.count;
+  if (rest.high != nullptr) rest.high += whole.count;
+  rest.channels += whole.count;
+  if (rest.residual != nullptr) rest.residual += whole.count * (row.residual_is_wide ? 2 : 1);
+  rest.out += whole.count * (row.out_is_wide ? 2 : 1);
+  ref::WideRow(rest);
+}
+
 constexpr simd::RowIsa kRows{&AddRow,   &QuantizeRow, &InterleaveThree,
                              &MaxPixel, &SumPixels,   &StoreSums};
 
@@ -92,6 +109,8 @@ const KernelTable& Avx2Kernels() {
       &ref::Transpose,
       [](const PlaneShape& s, float scale, int32_t zero_point, const float* real, uint8_t* levels,
          Part part) { simd::Quantize(kRows, s, scale, zero_point, real, levels, part); },
+      &WideRowOf,
+      &LinearDots,
   };
   return kTable;
 }

@@ -77,18 +77,25 @@ HAQ_INLINE void StoreRow(const LinearCall& call, const int32_t* sums, uint8_t* o
                        _mm512_castsi512_si128(levels));
 }
 
+// sums[row * 16 + o] for R input rows and up to 16 weight rows.
 template <int R>
-void Rows(const LinearCall& call) {
-  alignas(64) int32_t sums[R * simd::kLinearOutputs] = {};
-  for (int64_t o = 0; o < call.count; o += kSide) {
+HAQ_INLINE void SumRows(const uint8_t* in, const int8_t* weight, int64_t inputs, int64_t count,
+                        int32_t* sums) {
+  for (int64_t o = 0; o < count; o += kSide) {
     const int8_t* w[kSide];
     for (int64_t side = 0; side < kSide; ++side) {
       // Beyond the last output: computed again and dropped.
-      const int64_t row = o + side < call.count ? o + side : call.count - 1;
-      w[side] = call.weight + row * call.inputs;
+      const int64_t row = o + side < count ? o + side : count - 1;
+      w[side] = weight + row * inputs;
     }
-    DotRows<R>(call.in, call.inputs, w, sums + o);
+    DotRows<R>(in, inputs, w, sums + o);
   }
+}
+
+template <int R>
+void Rows(const LinearCall& call) {
+  alignas(64) int32_t sums[R * simd::kLinearOutputs] = {};
+  SumRows<R>(call.in, call.weight, call.inputs, call.count, sums);
   HAQ_UNROLL for (int r = 0; r < R; ++r) {
     StoreRow(call, sums + r * simd::kLinearOutputs, call.out + r * call.out_stride);
   }
@@ -101,6 +108,13 @@ void LinearTile(const LinearCall& call) {
   if (call.rows == 2) return Rows<2>(call);
   if (call.rows == 3) return Rows<3>(call);
   Rows<4>(call);
+}
+
+void LinearDots(const wide::Dots& d) {
+  if (d.rows == 1) return SumRows<1>(d.in, d.weight, d.depth, d.outputs, d.sums);
+  if (d.rows == 2) return SumRows<2>(d.in, d.weight, d.depth, d.outputs, d.sums);
+  if (d.rows == 3) return SumRows<3>(d.in, d.weight, d.depth, d.outputs, d.sums);
+  SumRows<4>(d.in, d.weight, d.depth, d.outputs, d.sums);
 }
 
 }  // namespace haq::kernels::avx512vnni

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "core/kernels/simd/linear_rows.h"
+#include "core/kernels/wide_row.h"
 
 namespace haq::kernels::avx512vnni {
 
 void LinearTile(const simd::LinearCall& call);
+void LinearDots(const wide::Dots& dots);
 
 }  // namespace haq::kernels::avx512vnni

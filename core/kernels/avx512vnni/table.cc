@@ -9,6 +9,7 @@
 #include "core/kernels/avx512vnni/elementwise.h"
 #include "core/kernels/avx512vnni/linear.h"
 #include "core/kernels/avx512vnni/tiles.h"
+#include "core/kernels/avx512vnni/wide.h"
 #include "core/kernels/ref/portable.h"
 #include "core/kernels/simd/conv.h"
 #include "core/kernels/simd/depthwise.h"
@@ -110,6 +111,8 @@ const KernelTable& Avx512VnniKernels() {
       &ref::Transpose,
       [](const PlaneShape& s, float scale, int32_t zero_point, const float* real, uint8_t* levels,
          Part part) { simd::Quantize(kRows, s, scale, zero_point, real, levels, part); },
+      &WideRow,
+      &LinearDots,
   };
   return kTable;
 }

@@ -2,12 +2,13 @@
 // int16 (kernel_h * kernel_w * C / groups levels each, the zero point where the window leaves the
 // image) and multiplied with weights widened to int16 once.
 #include "core/kernels/ref/channel_block.h"
-#include "core/kernels/ref/dot.h"
 #include "core/kernels/ref/portable.h"
 
 namespace haq::kernels::ref {
 namespace {
 
+constexpr int64_t kDepthStep = 8;       // int16 lanes of the narrowest vector
+constexpr int64_t kRowTile = 4;         // weight rows that one pass over the pixels serves
 constexpr int64_t kStripBytes = 32768;  // of gathered rows: they stay in the first level cache
 
 // The sizes that pack, workspace and run agree on.
@@ -56,6 +57,23 @@ void GatherRow(const ConvShape& s, const uint8_t* in, int64_t group, int64_t oy,
   }
 }
 
+// acc[p][j] += dot(pixel row p, weight row j) for two pixels and four weight rows. The compiler
+// turns each sum into multiply-add-pairs. Pairs of products are below 2^16 in magnitude; sums
+// stay inside int32 by the layer's certificate.
+void DotTwoByFour(const int16_t* __restrict a, int64_t depth, const int16_t* __restrict w,
+                  int32_t* __restrict acc) {
+  const int16_t* __restrict b = a + depth;
+  const int16_t *w0 = w, *w1 = w0 + depth, *w2 = w1 + depth, *w3 = w2 + depth;
+  int32_t a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = 0, b1 = 0, b2 = 0, b3 = 0;
+  const int64_t count = depth & ~(kDepthStep - 1);
+  for (int64_t i = 0; i < count; ++i) {
+    a0 += a[i] * w0[i], a1 += a[i] * w1[i], a2 += a[i] * w2[i], a3 += a[i] * w3[i];
+    b0 += b[i] * w0[i], b1 += b[i] * w1[i], b2 += b[i] * w2[i], b3 += b[i] * w3[i];
+  }
+  acc[0] += a0, acc[1] += a1, acc[2] += a2, acc[3] += a3;
+  acc[kLanes] += b0, acc[kLanes + 1] += b1, acc[kLanes + 2] += b2, acc[kLanes + 3] += b3;
+}
+
 // Sixteen channels of `pixels` gathered rows; `acc` has room for one row more than that.
 void RunBlock(const Plan& plan, const ChannelBlock& block, const int16_t* weight, int64_t channels,
               const int16_t* strip, int64_t pixels, const TensorRequantize& requantize,
@@ -66,7 +84,7 @@ void RunBlock(const Plan& plan, const ChannelBlock& block, const int16_t* weight
   for (int64_t row = 0; row < channels; row += kRowTile) {
     for (int64_t p = 0; p < even; p += 2) {
       DotTwoByFour(strip + p * plan.padded_depth, plan.padded_depth,
-                   weight + row * plan.padded_depth, acc + p * kLanes + row, kLanes);
+                   weight + row * plan.padded_depth, acc + p * kLanes + row);
     }
   }
   for (int64_t p = 0; p < pixels; ++p) {

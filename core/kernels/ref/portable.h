@@ -47,6 +47,9 @@ void Slice(const Dims& in_dims, int32_t axis, int32_t start, int32_t step, int32
            const uint8_t* in, uint8_t* out);
 void Transpose(const Dims& in_dims, const int32_t* order, const uint8_t* in, uint8_t* out);
 
+void WideRow(const wide::Row& row);
+void Dots(const wide::Dots& dots);
+
 void Quantize(const PlaneShape& shape, float scale, int32_t zero_point, const float* real,
               uint8_t* levels, Part part);
 

@@ -1,122 +1,140 @@
-// Convolution of levels of either width with any groups, as convolution.cc does it for 8 bits: a
-// 16-bit pixel is gathered into two rows, its low and its high bytes, in the place of two pixels.
+// Convolution of levels of either width with any groups: the windows of some pixels are gathered as
+// rows of bytes, a 16-bit pixel as two: its low and its high ones. Rows and weight rows are padded
+// to whole vectors; the weights' padding is zero.
 #include <algorithm>
+#include <cstring>
 
-#include "core/kernels/ref/channel_block.h"
-#include "core/kernels/ref/dot.h"
 #include "core/kernels/ref/wide_rows.h"
 
 namespace haq::kernels::wide {
-
-using ref::AlignUp64;
-using ref::DivideUp;
-using ref::DotTwoByFour;
-using ref::kDepthStep;
-using ref::kRowTile;
-
 namespace {
 
-constexpr int64_t kStripBytes = 32768;  // of gathered rows: they stay in the first level cache
+constexpr int64_t kStripBytes = 16384;  // of gathered rows: they stay in the first level cache
+
+constexpr int64_t kDepthStep = 32;
 
 // The sizes that pack, workspace and run agree on.
 struct Plan {
-  int64_t depth, padded_depth;  // of one dot product
-  int64_t outputs, rows;        // of one group: channels, weight rows stored
-  int64_t strip;                // gathered rows, even
+  int64_t taps_depth, depth;  // of one dot product: what there is, and padded
+  int64_t outputs;            // channels of one group
+  int64_t strip;              // gathered rows, a multiple of kDotRows
 
   explicit Plan(const ConvShape& s) {
-    depth = int64_t{s.kernel_h} * s.kernel_w * (s.in_c / s.groups);
-    padded_depth = DivideUp(depth, kDepthStep) * kDepthStep;
+    taps_depth = int64_t{s.kernel_h} * s.kernel_w * (s.in_c / s.groups);
+    depth = (taps_depth + kDepthStep - 1) / kDepthStep * kDepthStep;
     outputs = s.out_c / s.groups;
-    rows = DivideUp(outputs, kRowTile) * kRowTile;
-    strip = std::clamp<int64_t>(kStripBytes / (2 * padded_depth), 8, 64) & ~int64_t{1};
+    strip = std::clamp<int64_t>(kStripBytes / depth, kDotRows, 64) / kDotRows * kDotRows;
   }
-  size_t StripBytes() const { return AlignUp64(sizeof(int16_t) * strip * padded_depth); }
 };
 
-// The window of output pixel (oy, ox) in one group's channels.
-void GatherPixel(const ConvShape& s, const Plan& plan, const In& in, int64_t group, int64_t oy,
-                 int64_t ox, int16_t* row) {
-  const int64_t depth = s.in_c / s.groups;
-  for (int64_t ky = 0; ky < s.kernel_h; ++ky) {
-    const int64_t y = oy * s.stride_h - s.pad_top + ky * s.dilation_h;
-    for (int64_t kx = 0; kx < s.kernel_w; ++kx, row += depth) {
-      const int64_t x = ox * s.stride_w - s.pad_left + kx * s.dilation_w;
-      if (y >= 0 && y < s.in_h && x >= 0 && x < s.in_w) {
-        SplitLevels(in, (y * s.in_w + x) * s.in_c + group * depth, depth, plan.padded_depth, row);
-      } else {
-        SplitLevel(in, s.input_zero, depth, plan.padded_depth, row);
+// One run of one part.
+class Runner {
+ public:
+  Runner(const KernelTable& kernels, const ConvShape& s, const WideChannel* channels,
+         const WideOutput& output, const Residual& residual, const int8_t* weight, In in, Out out,
+         void* workspace)
+      : kernels_(kernels),
+        s_(s),
+        plan_(s),
+        channels_(channels),
+        output_(output),
+        residual_(residual),
+        weight_(weight),
+        in_(in),
+        out_(out),
+        planes_(PlanesOf(in)),
+        strip_(static_cast<uint8_t*>(workspace)) {}
+
+  void Run(Range pixels) {
+    std::memset(strip_, 0, static_cast<size_t>(plan_.strip * plan_.depth));
+    const int64_t step = plan_.strip / planes_;
+    for (int64_t first = pixels.begin; first < pixels.end; first += step) {
+      const int64_t count = std::min(step, pixels.end - first);
+      for (int64_t group = 0; group < s_.groups; ++group) {
+        for (int64_t p = 0; p < count; ++p) {
+          GatherPixel(group, (first + p) / s_.out_w, (first + p) % s_.out_w,
+                      strip_ + p * planes_ * plan_.depth);
+        }
+        RunStrip(group, first, count);
       }
     }
   }
-}
 
-// Four channels of the gathered rows: sums[plane][pixel][channel].
-void SumRows(const Plan& plan, const int16_t* weight, const int16_t* strip, int64_t rows,
-             int32_t* sums) {
-  std::fill(sums, sums + rows * kRowTile, 0);
-  for (int64_t row = 0; row < rows; row += 2) {
-    DotTwoByFour(strip + row * plan.padded_depth, plan.padded_depth, weight, sums + row * kRowTile,
-                 kRowTile);
+ private:
+  // The window of output pixel (oy, ox) in one group's channels.
+  void GatherPixel(int64_t group, int64_t oy, int64_t ox, uint8_t* row) const {
+    const int64_t depth = s_.in_c / s_.groups;
+    for (int64_t ky = 0; ky < s_.kernel_h; ++ky) {
+      const int64_t y = oy * s_.stride_h - s_.pad_top + ky * s_.dilation_h;
+      for (int64_t kx = 0; kx < s_.kernel_w; ++kx, row += depth) {
+        const int64_t x = ox * s_.stride_w - s_.pad_left + kx * s_.dilation_w;
+        if (y >= 0 && y < s_.in_h && x >= 0 && x < s_.in_w) {
+          SplitLevels(in_, (y * s_.in_w + x) * s_.in_c + group * depth, depth, plan_.depth, row);
+        } else {
+          SplitLevel(in_, s_.input_zero, depth, plan_.depth, row);
+        }
+      }
+    }
   }
-}
+
+  // All channels of a group for `count` gathered pixels.
+  void RunStrip(int64_t group, int64_t first, int64_t count) const {
+    const int64_t step = kDotRows / planes_;
+    for (int64_t o = 0; o < plan_.outputs; o += kDotOutputs) {
+      const int64_t channel = group * plan_.outputs + o;
+      const int64_t outputs = std::min<int64_t>(kDotOutputs, plan_.outputs - o);
+      for (int64_t p = 0; p < count; p += step) {
+        const int64_t pixels = std::min(step, count - p);
+        alignas(64) int32_t sums[kDotRows * kDotOutputs];
+        kernels_.dots({strip_ + p * planes_ * plan_.depth, weight_ + channel * plan_.depth,
+                       plan_.depth, pixels * planes_, outputs, sums});
+        for (int64_t i = 0; i < pixels; ++i) {
+          const int32_t* low = sums + i * planes_ * kDotOutputs;
+          RequantizeRow(kernels_, low, planes_ == 2 ? low + kDotOutputs : nullptr, outputs,
+                        channels_ + channel, output_, residual_,
+                        (first + p + i) * s_.out_c + channel, out_);
+        }
+      }
+    }
+  }
+
+  const KernelTable& kernels_;
+  const ConvShape& s_;
+  const Plan plan_;
+  const WideChannel* channels_;
+  const WideOutput& output_;
+  const Residual& residual_;
+  const int8_t* weight_;
+  const In in_;
+  const Out out_;
+  const int64_t planes_;
+  uint8_t* strip_;
+};
 
 }  // namespace
 
-size_t ConvPackedBytes(const ConvShape& s) {
-  const Plan plan(s);
-  return sizeof(int16_t) * s.groups * plan.rows * plan.padded_depth;
-}
+size_t ConvPackedBytes(const ConvShape& s) { return static_cast<size_t>(s.out_c * Plan(s).depth); }
 
 void ConvPack(const ConvShape& s, const int8_t* weight, void* packed) {
   const Plan plan(s);
-  auto* row = static_cast<int16_t*>(packed);
-  for (int64_t group = 0; group < s.groups; ++group) {
-    for (int64_t o = 0; o < plan.rows; ++o, row += plan.padded_depth) {
-      std::fill(row, row + plan.padded_depth, int16_t{0});
-      if (o >= plan.outputs) continue;
-      const int8_t* from = weight + (group * plan.outputs + o) * plan.depth;
-      std::copy(from, from + plan.depth, row);
-    }
+  auto* row = static_cast<int8_t*>(packed);
+  for (int64_t o = 0; o < s.out_c; ++o, row += plan.depth, weight += plan.taps_depth) {
+    std::memcpy(row, weight, static_cast<size_t>(plan.taps_depth));
+    std::memset(row + plan.taps_depth, 0, static_cast<size_t>(plan.depth - plan.taps_depth));
   }
 }
 
 size_t ConvWorkspaceBytes(const ConvShape& s) {
   const Plan plan(s);
-  return plan.StripBytes() + sizeof(int32_t) * plan.strip * kRowTile;
+  return static_cast<size_t>(plan.strip * plan.depth);
 }
 
-void ConvRun(const ConvShape& s, const WideChannel* channels, const WideOutput& output,
-             const Residual& residual, const void* packed, In in, Out out, void* workspace,
-             Part part) {
-  const Plan plan(s);
-  const auto* weights = static_cast<const int16_t*>(packed);
-  auto* strip = static_cast<int16_t*>(workspace);
-  auto* sums = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(workspace) + plan.StripBytes());
-  // The tails of the rows meet zero weights, the row beyond an odd count is dropped.
-  std::fill(strip, strip + plan.strip * plan.padded_depth, int16_t{0});
-  const Range pixels = PartOf(int64_t{s.out_h} * s.out_w, part);
-  const int64_t planes = PlanesOf(in), step = plan.strip / planes;
-  for (int64_t first = pixels.begin; first < pixels.end; first += step) {
-    const int64_t count = std::min(step, pixels.end - first);
-    const int64_t rows = (count * planes + 1) / 2 * 2;
-    for (int64_t group = 0; group < s.groups; ++group) {
-      for (int64_t p = 0; p < count; ++p) {
-        GatherPixel(s, plan, in, group, (first + p) / s.out_w, (first + p) % s.out_w,
-                    strip + p * planes * plan.padded_depth);
-      }
-      for (int64_t o = 0; o < plan.outputs; o += kRowTile) {
-        SumRows(plan, weights + (group * plan.rows + o) * plan.padded_depth, strip, rows, sums);
-        const int64_t channel = group * plan.outputs + o;
-        for (int64_t p = 0; p < count; ++p) {
-          const int32_t* low = sums + p * planes * kRowTile;
-          RequantizeRow(low, planes == 2 ? low + kRowTile : nullptr,
-                        std::min(kRowTile, plan.outputs - o), channels + channel, output, residual,
-                        (first + p) * s.out_c + channel, out);
-        }
-      }
-    }
-  }
+void ConvRun(const KernelTable& kernels, const ConvShape& s, const WideChannel* channels,
+             const WideOutput& output, const Residual& residual, const void* packed, In in, Out out,
+             void* workspace, Part part) {
+  Runner(kernels, s, channels, output, residual, static_cast<const int8_t*>(packed), in, out,
+         workspace)
+      .Run(PartOf(int64_t{s.out_h} * s.out_w, part));
 }
 
 }  // namespace haq::kernels::wide

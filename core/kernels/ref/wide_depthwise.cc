@@ -62,9 +62,9 @@ size_t DepthwiseWorkspaceBytes(const ConvShape& s) {
   return 2 * PlaneBytes(s) + sizeof(uint16_t) * s.in_c;
 }
 
-void DepthwiseRun(const ConvShape& s, const WideChannel* channels, const WideOutput& output,
-                  const Residual& residual, const void* packed, In in, Out out, void* workspace,
-                  Part part) {
+void DepthwiseRun(const KernelTable& kernels, const ConvShape& s, const WideChannel* channels,
+                  const WideOutput& output, const Residual& residual, const void* packed, In in,
+                  Out out, void* workspace, Part part) {
   auto* bytes = static_cast<uint8_t*>(workspace);
   auto* low = reinterpret_cast<int32_t*>(bytes);
   auto* high = reinterpret_cast<int32_t*>(bytes + PlaneBytes(s));
@@ -74,7 +74,7 @@ void DepthwiseRun(const ConvShape& s, const WideChannel* channels, const WideOut
   for (int64_t p = pixels.begin; p < pixels.end; ++p) {
     SumPixel(s, static_cast<const int16_t*>(packed), in, padding, p / s.out_w, p % s.out_w, low,
              high);
-    RequantizeRow(low, in.is_wide ? high : nullptr, s.out_c, channels, output, residual,
+    RequantizeRow(kernels, low, in.is_wide ? high : nullptr, s.out_c, channels, output, residual,
                   p * s.out_c, out);
   }
 }

@@ -109,8 +109,8 @@ class WideTest : public KernelTest {
     (depthwise ? wide::DepthwisePack : wide::ConvPack)(s, Signed(*weight), packed->data());
     const int parts = Int(1, 3);
     for (int part = 0; part < parts; ++part) {
-      (depthwise ? wide::DepthwiseRun : wide::ConvRun)(s, channels.data(), output, residual,
-                                                       packed->data(), in.in(), out.out(),
+      (depthwise ? wide::DepthwiseRun : wide::ConvRun)(table(), s, channels.data(), output,
+                                                       residual, packed->data(), in.in(), out.out(),
                                                        workspace->data(), {part, parts});
     }
     ExpectSame(expected, out);
@@ -118,8 +118,7 @@ class WideTest : public KernelTest {
 
   int64_t inside_ = 0, all_ = 0;
 };
-INSTANTIATE_TEST_SUITE_P(OnePath, WideTest, testing::Values(&ReferenceKernels()),
-                         [](const auto& info) { return std::string(info.param->name); });
+HAQ_FOR_ALL_TABLES(WideTest);
 
 TEST_P(WideTest, ConvolutionEqualsTheDefinition) {
   for (int i = 0; i < 2000 && !HasFailure(); ++i) CheckConv(false);
@@ -146,8 +145,8 @@ TEST_P(WideTest, LinearEqualsTheDefinition) {
     const auto workspace = Scratch(wide::LinearWorkspaceBytes(s));
     const int parts = Int(1, 3);
     for (int part = 0; part < parts; ++part) {
-      wide::LinearRun(s, channels.data(), output, Signed(*weight), rows, in.in(), out.out(),
-                      workspace->data(), {part, parts});
+      wide::LinearRun(table(), s, channels.data(), output, Signed(*weight), rows, in.in(),
+                      out.out(), workspace->data(), {part, parts});
     }
     ExpectSame(expected, out);
   }
@@ -170,7 +169,7 @@ TEST_P(WideTest, LongestSums) {
   const auto packed = Scratch(wide::ConvPackedBytes(s));
   const auto workspace = Scratch(wide::ConvWorkspaceBytes(s));
   wide::ConvPack(s, weight.data(), packed->data());
-  wide::ConvRun(s, channels.data(), {1000, 0}, {}, packed->data(), in.in(), out.out(),
+  wide::ConvRun(table(), s, channels.data(), {1000, 0}, {}, packed->data(), in.in(), out.out(),
                 workspace->data(), {});
   ExpectSame(expected, out);
 }
