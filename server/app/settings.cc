@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
@@ -85,17 +87,26 @@ void AddServing(Flags& flags, Settings& s) {
   flags.AddNumber("--threads", s.serving.threads,
                   "Threads that run networks and decode images; 0 is one per core", 0, 1024);
   flags.AddNumber("--sessions-per-model", s.serving.sessions_per_model,
-                  "Requests of one model that run at a time; 0 is as many as threads", 0, 1024);
+                  "Batches of one model that run at a time; 0 is as many as threads", 0, 1024);
   flags.AddSwitch("--skip-self-test", s.serving.skip_self_test,
                   "Do not run the golden inputs of a model when it is loaded");
   flags.AddNumber("--max-batch", s.serving.max_batch, "Images (samples) of one request", 1, 65536);
   flags.AddNumber("--session-batch", s.serving.session_batch,
                   "Samples that run at a time; larger batches run in pieces", 1, 65536);
+  flags.AddNumber("--dynamic-batch", s.serving.dynamic_batch,
+                  "Samples of several requests that run together; 1 runs every request alone", 1,
+                  65536);
+  flags.AddNumber("--max-queue-delay-us", s.serving.max_queue_delay_us,
+                  "How long a request waits for others to join its batch", 0, 60'000'000);
+  flags.AddNumber("--priority-levels", s.serving.priority_levels,
+                  "Priorities that requests may ask for; 1 is the highest", 1, 100);
+  flags.AddNumber("--default-priority", s.serving.default_priority, "Of requests that ask for none",
+                  1, 100);
   flags.AddNumber("--max-arena-bytes", s.serving.max_arena_bytes,
                   "Memory for the tensors of a running request", 1 << 10, kMany);
-  flags.AddNumber("--max-queue", s.serving.max_queue, "Requests that wait for a thread", 1,
-                  1'000'000);
-  flags.AddNumber("--max-queue-bytes", s.serving.max_queue_bytes, "Bytes of the requests that wait",
+  flags.AddNumber("--max-queue", s.serving.max_queue,
+                  "Requests of one model that wait for a thread", 1, 1'000'000);
+  flags.AddNumber("--max-queue-bytes", s.serving.max_queue_bytes, "Bytes of all requests that wait",
                   1, kMany);
   flags.AddNumber("--max-image-bytes", s.serving.max_image_bytes, "One encoded image in a request",
                   1, kMaxMessage);
@@ -130,6 +141,16 @@ void AddProgram(Flags& flags, Settings& s) {
   flags.AddSwitch("--log-json", s.log_json, "Log one JSON object a line");
 }
 
+// What no single flag can check.
+void CheckTogether(const Settings& settings) {
+  if (settings.serving.default_priority > settings.serving.priority_levels) {
+    throw CLI::ValidationError(
+        "--default-priority",
+        fmt::format("is {}; --priority-levels allows 1 to {}", settings.serving.default_priority,
+                    settings.serving.priority_levels));
+  }
+}
+
 std::string Footer() {
   return "Every flag has an environment variable: --max-batch is HAQ_MAX_BATCH; the flag wins.\n"
          "SIGTERM and SIGINT stop the server after the requests under way; a second one ends it at "
@@ -152,6 +173,7 @@ ParsedSettings ParseSettings(int argc, const char* const* argv) {
   AddServing(flags, settings);
   try {
     app.parse(argc, argv);
+    CheckTogether(settings);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return {std::nullopt, code == 0 ? kExitOk : kExitUsage};

@@ -32,6 +32,11 @@ const Histogram::BucketBoundaries& Seconds() {
   return buckets;
 }
 
+const Histogram::BucketBoundaries& BatchSizes() {
+  static const Histogram::BucketBoundaries buckets = {1, 2, 4, 8, 16, 32, 64, 128};
+  return buckets;
+}
+
 template <typename Builder>
 auto& Build(Builder builder, prometheus::Registry& registry, const char* name, const char* help) {
   return builder.Name(name).Help(help).Register(registry);
@@ -44,6 +49,8 @@ struct ModelSeries {
   Histogram* duration = nullptr;
   Histogram* queue = nullptr;
   Histogram* compute = nullptr;
+  Histogram* batch = nullptr;
+  Gauge* waiting = nullptr;
 };
 
 }  // namespace
@@ -64,7 +71,9 @@ struct Metrics::Impl {
             .images = &images.Add(labels),
             .duration = &duration.Add(labels, Seconds()),
             .queue = &queue_duration.Add(labels, Seconds()),
-            .compute = &compute_duration.Add(labels, Seconds())};
+            .compute = &compute_duration.Add(labels, Seconds()),
+            .batch = &batch_size.Add(labels, BatchSizes()),
+            .waiting = &queue.Add(labels)};
   }
 
   // The series of `model`, or those of unknown models. The caller holds `mutex`.
@@ -93,10 +102,11 @@ struct Metrics::Impl {
             "Time a request waited for a thread");
   Family<Histogram>& compute_duration =
       Build(prometheus::BuildHistogram(), registry, "haq_inference_compute_duration_seconds",
-            "Time in the integer engine for a request");
-  Gauge& queue = Build(prometheus::BuildGauge(), registry, "haq_inference_queue_requests",
-                       "Requests that wait for a thread")
-                     .Add({});
+            "Time in the integer engine for the batch that a request was part of");
+  Family<Histogram>& batch_size = Build(prometheus::BuildHistogram(), registry,
+                                        "haq_inference_batch_size", "Samples that ran together");
+  Family<Gauge>& queue = Build(prometheus::BuildGauge(), registry, "haq_inference_queue_requests",
+                               "Requests that wait for a thread");
   Gauge& loaded = Build(prometheus::BuildGauge(), registry, "haq_models_loaded",
                         "Models that are loaded and answer requests")
                       .Add({});
@@ -146,6 +156,8 @@ void Metrics::RemoveModel(const std::string& model) {
   impl_->duration.Remove(series.duration);
   impl_->queue_duration.Remove(series.queue);
   impl_->compute_duration.Remove(series.compute);
+  impl_->batch_size.Remove(series.batch);
+  impl_->queue.Remove(series.waiting);
   impl_->models.erase(found);
   impl_->loaded.Decrement();
 }
@@ -180,8 +192,15 @@ void Metrics::ObserveInferenceStages(const std::string& model, double queue_seco
   series.compute->Observe(compute_seconds);
 }
 
-void Metrics::SetInferenceQueue(int64_t requests) {
-  impl_->queue.Set(static_cast<double>(requests));
+void Metrics::ObserveBatch(const std::string& model, int64_t samples) {
+  const std::shared_lock lock(impl_->mutex);
+  impl_->Series(model).batch->Observe(static_cast<double>(samples));
+}
+
+void Metrics::SetInferenceQueue(const std::string& model, int64_t requests) {
+  const std::shared_lock lock(impl_->mutex);
+  const auto found = impl_->models.find(model);
+  if (found != impl_->models.end()) found->second.waiting->Set(static_cast<double>(requests));
 }
 
 void Metrics::CountSelfTestFailure() { impl_->self_test_failures.Increment(); }

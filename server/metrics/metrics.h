@@ -35,8 +35,10 @@ class Metrics {
   // The part of a request's time spent waiting for a thread, and running the network.
   void ObserveInferenceStages(const std::string& model, double queue_seconds,
                               double compute_seconds);
-  // Requests that wait for a thread.
-  void SetInferenceQueue(int64_t requests);
+  // Samples that ran together, of however many requests.
+  void ObserveBatch(const std::string& model, int64_t samples);
+  // Requests for `model` that wait for a thread; nothing for a model without series.
+  void SetInferenceQueue(const std::string& model, int64_t requests);
 
   // A session of some model gave other results for its golden inputs than the artifact says.
   void CountSelfTestFailure();

@@ -1,6 +1,8 @@
 #include "server/rpc/inference_service.h"
 
+#include <algorithm>
 #include <chrono>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -129,17 +131,48 @@ void Translate(serving::Response from, const inference::ModelInferRequest& reque
   }
 }
 
+// Triton's parameters: `priority`, and `timeout` in microseconds.
+Result<int64_t> IntegerParameter(const inference::ModelInferRequest& request, const char* name,
+                                 int64_t absent) {
+  const auto found = request.parameters().find(name);
+  if (found == request.parameters().end()) return absent;
+  const inference::InferParameter& parameter = found->second;
+  if (parameter.has_int64_param() && parameter.int64_param() >= 0) return parameter.int64_param();
+  if (parameter.has_uint64_param() &&
+      parameter.uint64_param() <= std::numeric_limits<int64_t>::max()) {
+    return static_cast<int64_t>(parameter.uint64_param());
+  }
+  return InvalidField(fmt::format("parameters.{}", name),
+                      "must be an integer that is not negative");
+}
+
+// The earlier of what the call and the parameter `timeout` say.
+Status SetUrgency(const inference::ModelInferRequest& from,
+                  std::chrono::system_clock::time_point call_deadline, serving::Request& to) {
+  HAQ_ASSIGN_OR_RETURN(const int64_t priority, IntegerParameter(from, "priority", 0));
+  HAQ_ASSIGN_OR_RETURN(const int64_t timeout_us, IntegerParameter(from, "timeout", 0));
+  to.priority = static_cast<int>(std::min<int64_t>(priority, std::numeric_limits<int>::max()));
+  to.deadline = serving::DeadlineAfter(timeout_us);
+  const auto left = std::chrono::duration_cast<std::chrono::microseconds>(
+      call_deadline - std::chrono::system_clock::now());
+  if (left < serving::kLongestTimeout) to.deadline = std::min(to.deadline, Clock::now() + left);
+  return {};
+}
+
 // One ModelInfer call. gRPC keeps request and response until OnDone, which comes after Finish, so
 // the engine may use the request until it called back.
 class InferCall : public grpc::ServerUnaryReactor {
  public:
   InferCall(const inference::ModelInferRequest& request, inference::ModelInferResponse& response,
-            metrics::Metrics& metrics)
-      : request_(request), response_(response), metrics_(metrics) {}
+            serving::Engine& engine, metrics::Metrics& metrics)
+      : request_(request), response_(response), engine_(engine), metrics_(metrics) {}
 
-  void Start(serving::Engine& engine) {
-    if (const Status status = Translate(request_, to_serve_); !status.ok()) return End(status, 0);
-    engine.Infer(to_serve_, [this](Result<serving::Response> result) {
+  void Start(std::chrono::system_clock::time_point deadline) {
+    Status status = Translate(request_, to_serve_);
+    if (status.ok()) status = SetUrgency(request_, deadline, to_serve_);
+    if (!status.ok()) return End(status, 0);
+    // gRPC calls OnCancel and OnDone only after the handler that calls this has returned.
+    ticket_ = engine_.Infer(to_serve_, [this](Result<serving::Response> result) {
       if (!result.ok()) return End(result.status(), 0);
       const int64_t images = result->images;
       Translate(*std::move(result), request_, response_);
@@ -147,7 +180,10 @@ class InferCall : public grpc::ServerUnaryReactor {
     });
   }
 
-  void OnCancel() override { to_serve_.cancellation.Cancel(); }
+  void OnCancel() override {
+    to_serve_.cancellation.Cancel();
+    engine_.Cancel(ticket_);
+  }
   void OnDone() override { delete this; }
 
  private:
@@ -160,9 +196,11 @@ class InferCall : public grpc::ServerUnaryReactor {
 
   const inference::ModelInferRequest& request_;
   inference::ModelInferResponse& response_;
+  serving::Engine& engine_;
   metrics::Metrics& metrics_;
   const Clock::time_point start_ = Clock::now();
   serving::Request to_serve_;
+  serving::Engine::Ticket ticket_ = 0;
 };
 
 void AddTensor(std::string_view name, const std::vector<int64_t>& sample_shape,
@@ -240,11 +278,11 @@ grpc::ServerUnaryReactor* InferenceService::ModelMetadata(
   return Finish(context, "ModelMetadata", model.status());
 }
 
-grpc::ServerUnaryReactor* InferenceService::ModelInfer(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* InferenceService::ModelInfer(grpc::CallbackServerContext* context,
                                                        const inference::ModelInferRequest* request,
                                                        inference::ModelInferResponse* response) {
-  auto* const call = new InferCall(*request, *response, metrics_);
-  call->Start(engine_);
+  auto* const call = new InferCall(*request, *response, engine_, metrics_);
+  call->Start(context->deadline());
   return call;
 }
 

@@ -5,8 +5,10 @@
 //    otherwise;
 //  - ModelReady of a name that is not served is OK with ready = false, as Triton answers, so that a
 //    client can poll; every other call that names it is NOT_FOUND;
-//  - request parameters are hints and are ignored, but those that would change what the answer
-//    means (classification, shared memory) are INVALID_ARGUMENT.
+//  - of the request parameters `priority` and `timeout` (microseconds to start in) are honoured,
+//  the
+//    others are hints and ignored, but those that would change what the answer means
+//    (classification, shared memory) are INVALID_ARGUMENT.
 #pragma once
 
 #include <functional>

@@ -37,28 +37,21 @@ size_t ContentBytes(const Request& request) {
   return bytes;
 }
 
-// Runs the batch in pieces of the session's size; returns the time in the integer engine.
-Result<Clock::duration> RunPieces(const Request& request, const Prepared& prepared,
-                                  const ServedModel& model, const Settings& settings,
-                                  std::span<float> output) {
-  HAQ_ASSIGN_OR_RETURN(const auto session, model.TakeSession());
-  const auto in = static_cast<size_t>(model.loaded().input_elements());
-  const auto out = static_cast<size_t>(model.loaded().output_elements());
-  const int64_t piece = std::min(prepared.batch, model.session_batch());
-  std::vector<float> floats(static_cast<size_t>(piece) * in);
-  Clock::duration compute{};
-  for (int64_t first = 0; first < prepared.batch; first += piece) {
-    if (request.cancellation.cancelled()) return Cancelled("the client gave the request up");
-    const int64_t count = std::min(piece, prepared.batch - first);
-    const auto samples = std::span(floats).first(static_cast<size_t>(count) * in);
-    HAQ_RETURN_IF_ERROR(FillSamples(prepared, first, count, model, settings, samples));
-    const auto start = Clock::now();
-    HAQ_RETURN_IF_ERROR(session->Run(
-        count, samples,
-        output.subspan(static_cast<size_t>(first) * out, static_cast<size_t>(count) * out)));
-    compute += Clock::now() - start;
-  }
-  return compute;
+// Samples that the request says it has; whether that is true is checked when it runs.
+int64_t ClaimedSamples(const Request& request, const Settings& settings) {
+  if (request.inputs.empty() || request.inputs[0].shape.empty()) return 1;
+  return std::clamp<int64_t>(request.inputs[0].shape[0], 1, settings.max_batch);
+}
+
+Response MakeResponse(const ServedModel& model, BatchEntry& entry) {
+  OutputTensor output{.name = std::string(kOutputName),
+                      .datatype = std::string(kFp32),
+                      .shape = {entry.prepared.batch},
+                      .values = std::move(entry.output)};
+  output.shape.insert(output.shape.end(), model.output_shape().begin(), model.output_shape().end());
+  Response response{model.name(), std::to_string(model.version()), entry.prepared.batch, {}};
+  response.outputs.push_back(std::move(output));
+  return response;
 }
 
 }  // namespace
@@ -68,45 +61,96 @@ Engine::Engine(const Settings& settings, const Repository& repository, metrics::
       repository_(repository),
       metrics_(metrics),
       scheduler_({.threads = settings_.threads,
-                  .per_key = settings_.sessions_per_model,
-                  .max_queue = settings_.max_queue,
-                  .max_queue_bytes = settings_.max_queue_bytes,
-                  .on_queue = [&metrics](size_t waiting) {
-                    metrics.SetInferenceQueue(static_cast<int64_t>(waiting));
-                  }}) {}
+                  .policy = {.max_batch = settings_.dynamic_batch,
+                             .max_delay = std::chrono::microseconds(settings_.max_queue_delay_us),
+                             .max_running = settings_.sessions_per_model,
+                             .max_queue = settings_.max_queue,
+                             .max_queue_bytes = settings_.max_queue_bytes},
+                  .on_queue =
+                      [&metrics](const std::string& model, size_t waiting) {
+                        metrics.SetInferenceQueue(model, static_cast<int64_t>(waiting));
+                      }},
+                 [this](const std::string& model, std::vector<Call> calls) {
+                   RunCalls(model, std::move(calls));
+                 }) {}
 
-void Engine::Infer(const Request& request, Done done) {
-  if (!repository_.Knows(request.model)) return done(NoSuchModel(request.model));
-  // Shared: Submit does not give back a task that it refuses.
-  const auto shared_done = std::make_shared<Done>(std::move(done));
-  const Status submitted = scheduler_.Submit(
-      request.model, ContentBytes(request),
-      [this, &request, shared_done, start = Clock::now()] { (*shared_done)(Run(request, start)); });
-  if (!submitted.ok()) (*shared_done)(submitted);
+Result<BatchPolicy::Item> Engine::ItemOf(const Request& request) const {
+  if (request.priority < 0 || request.priority > settings_.priority_levels) {
+    return InvalidField("parameters.priority",
+                        "is {}; allowed are 1 (highest) to {}, and 0 for the default {}",
+                        request.priority, settings_.priority_levels, settings_.default_priority);
+  }
+  return BatchPolicy::Item{
+      .samples = ClaimedSamples(request, settings_),
+      .bytes = ContentBytes(request),
+      .priority = request.priority > 0 ? request.priority : settings_.default_priority,
+      .deadline = request.deadline};
 }
 
-Result<Response> Engine::Run(const Request& request, Clock::time_point start) try {
-  const auto waited = Clock::now() - start;
-  if (request.cancellation.cancelled()) return Cancelled("the client gave the request up");
-  HAQ_ASSIGN_OR_RETURN(const auto model, repository_.Acquire(request.model, request.version));
-  HAQ_ASSIGN_OR_RETURN(const Prepared prepared, Prepare(request, *model, settings_));
+Engine::Ticket Engine::Infer(const Request& request, Done done) {
+  if (!repository_.Knows(request.model)) {
+    done(NoSuchModel(request.model));
+    return 0;
+  }
+  const auto item = ItemOf(request);
+  if (!item.ok()) {
+    done(item.status());
+    return 0;
+  }
+  Call call{&request, std::move(done), Clock::now()};
+  const auto ticket = scheduler_.Submit(request.model, *item, call);
+  if (!ticket.ok()) call.done(ticket.status());
+  return ticket.ok() ? *ticket : 0;
+}
 
-  OutputTensor output{.name = std::string(kOutputName),
-                      .datatype = std::string(kFp32),
-                      .shape = {prepared.batch},
-                      .values = {}};
-  output.shape.insert(output.shape.end(), model->output_shape().begin(),
-                      model->output_shape().end());
-  output.values.resize(static_cast<size_t>(prepared.batch * model->loaded().output_elements()));
-  HAQ_ASSIGN_OR_RETURN(const auto compute,
-                       RunPieces(request, prepared, *model, settings_, output.values));
-  metrics_.ObserveInferenceStages(request.model, Seconds(waited), Seconds(compute));
+// All entries run on the version that is served now: the one that an Acquire with its number would
+// have found.
+void Engine::RunEntries(const ServedModel& model, const std::vector<Call>& calls,
+                        std::vector<BatchEntry>& entries, Clock::time_point start) {
+  for (BatchEntry& entry : entries) {
+    if (entry.request->cancellation.cancelled()) {
+      entry.status = Cancelled("the client gave the request up");
+      continue;
+    }
+    entry.status = CheckVersion(model, entry.request->version);
+    if (!entry.status.ok()) continue;
+    auto prepared = Prepare(*entry.request, model, settings_);
+    entry.status = prepared.status();
+    if (prepared.ok()) entry.prepared = *std::move(prepared);
+  }
+  const BatchCost cost = RunBatch(model, settings_, entries);
+  if (cost.samples > 0) metrics_.ObserveBatch(model.name(), cost.samples);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (!entries[i].status.ok()) continue;
+    metrics_.ObserveInferenceStages(model.name(), Seconds(start - calls[i].arrival),
+                                    Seconds(cost.compute));
+  }
+}
 
-  Response response{model->name(), std::to_string(model->version()), prepared.batch, {}};
-  response.outputs.push_back(std::move(output));
-  return response;
-} catch (const std::bad_alloc&) {
-  return ResourceExhausted("not enough memory to answer the request");
+void Engine::RunCalls(const std::string& name, std::vector<Call> calls) {
+  const auto start = Clock::now();
+  std::vector<BatchEntry> entries(calls.size());
+  for (size_t i = 0; i < calls.size(); ++i) entries[i].request = calls[i].request;
+  std::shared_ptr<const ServedModel> model;
+  Status failure;
+  try {
+    auto acquired = repository_.Acquire(name, "");
+    failure = acquired.status();
+    if (acquired.ok()) {
+      model = *std::move(acquired);
+      RunEntries(*model, calls, entries, start);
+    }
+  } catch (const std::bad_alloc&) {
+    failure = ResourceExhausted("not enough memory to answer the request");
+  }
+  for (size_t i = 0; i < calls.size(); ++i) {
+    const Status& status = failure.ok() ? entries[i].status : failure;
+    if (status.ok()) {
+      calls[i].done(MakeResponse(*model, entries[i]));
+    } else {
+      calls[i].done(status);
+    }
+  }
 }
 
 }  // namespace haq::server::serving

@@ -1,11 +1,12 @@
-// Answers inference requests: queue, checks, decoding, integer engine.
+// Answers inference requests: queue, batches, checks, decoding, integer engine.
 #pragma once
 
-#include <chrono>
-#include <functional>
+#include <string>
+#include <vector>
 
 #include "core/base/status.h"
 #include "server/metrics/metrics.h"
+#include "server/serving/batch_run.h"
 #include "server/serving/repository.h"
 #include "server/serving/request.h"
 #include "server/serving/scheduler.h"
@@ -17,14 +18,19 @@ namespace haq::server::serving {
 class Engine {
  public:
   // Called once for every request, on a thread of the engine or before Infer returns.
-  using Done = std::function<void(Result<Response>)>;
+  using Done = Call::Done;
+  using Ticket = Scheduler::Ticket;
 
   // Both must outlive the engine.
   Engine(const Settings& settings, const Repository& repository, metrics::Metrics& metrics);
 
   // Returns at once. `request` must stay until `done` was called. Failures: those of Prepare and
-  // FillSamples, Repository::Acquire and Scheduler::Submit, and kCancelled.
-  void Infer(const Request& request, Done done);
+  // FillSamples, Repository::Acquire and Scheduler::Submit, and kCancelled. Requests for one model
+  // may run together, up to Settings::dynamic_batch samples; the answers do not depend on it.
+  Ticket Infer(const Request& request, Done done);
+  // Nobody waits for the answer any more: a request that waits is answered kCancelled on this
+  // thread, one that runs stops between two pieces when its own token is cancelled.
+  void Cancel(Ticket ticket) { scheduler_.Cancel(ticket); }
 
   const Settings& settings() const { return settings_; }
 
@@ -37,7 +43,10 @@ class Engine {
   void Stop() { scheduler_.Stop(); }
 
  private:
-  Result<Response> Run(const Request& request, std::chrono::steady_clock::time_point start);
+  void RunCalls(const std::string& name, std::vector<Call> calls);
+  void RunEntries(const ServedModel& model, const std::vector<Call>& calls,
+                  std::vector<BatchEntry>& entries, Scheduler::Clock::time_point start);
+  Result<BatchPolicy::Item> ItemOf(const Request& request) const;
 
   const Settings settings_;
   const Repository& repository_;

@@ -12,6 +12,13 @@ Status NoSuchModel(const std::string& model) {
   return status.AddField("model_name", "no such model is served");
 }
 
+Status CheckVersion(const ServedModel& model, const std::string& version) {
+  if (version.empty() || version == std::to_string(model.version())) return {};
+  Status status = NotFound("model_version: version '{}' of model '{}' is not served; '{}' is",
+                           version, model.name(), model.version());
+  return status.AddField("model_version", "no such version is served");
+}
+
 Repository::Repository(const Settings& settings, metrics::Metrics& metrics)
     : settings_(settings), metrics_(metrics) {}
 
@@ -67,11 +74,7 @@ Result<std::shared_ptr<const ServedModel>> Repository::Acquire(const std::string
     }
     return Unavailable("model '{}' is being loaded", model);
   }
-  if (!version.empty() && version != std::to_string(entry.ready->version())) {
-    Status status = NotFound("model_version: version '{}' of model '{}' is not served; '{}' is",
-                             version, model, entry.ready->version());
-    return status.AddField("model_version", "no such version is served");
-  }
+  HAQ_RETURN_IF_ERROR(CheckVersion(*entry.ready, version));
   return entry.ready;
 }
 

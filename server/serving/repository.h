@@ -64,6 +64,9 @@ class Repository {
   std::map<std::string, Entry> entries_;  // guarded by mutex_
 };
 
+// kNotFound when `version` is neither empty nor the model's.
+Status CheckVersion(const ServedModel& model, const std::string& version);
+
 // kNotFound of a model that is not served.
 Status NoSuchModel(const std::string& model);
 

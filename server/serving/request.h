@@ -1,6 +1,7 @@
 // An inference request and its answer, without any protocol: gRPC fills it in, and REST will.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -34,13 +35,26 @@ struct InputTensor {
   std::variant<RawContent, FloatContent, BytesContent> content;
 };
 
+// Longer ones are no deadline at all.
+inline constexpr std::chrono::microseconds kLongestTimeout = std::chrono::hours(24);
+// `timeout_us` microseconds from now; never for 0 and beyond kLongestTimeout.
+inline std::chrono::steady_clock::time_point DeadlineAfter(int64_t timeout_us) {
+  if (timeout_us <= 0 || timeout_us > kLongestTimeout.count()) {
+    return std::chrono::steady_clock::time_point::max();
+  }
+  return std::chrono::steady_clock::now() + std::chrono::microseconds(timeout_us);
+}
+
 // The memory that the contents refer to must stay until the request was answered.
 struct Request {
   std::string model;
   std::string version;  // empty: the served one
   std::vector<InputTensor> inputs;
   std::vector<std::string> outputs;  // empty: all
-  CancellationToken cancellation;    // nobody waits for the answer any more
+  int priority = 0;                  // 1 is the highest; 0: Settings::default_priority
+  // Before which it has to start.
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  CancellationToken cancellation;  // nobody waits for the answer any more
 };
 
 struct OutputTensor {

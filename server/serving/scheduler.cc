@@ -5,42 +5,43 @@
 
 namespace haq::server::serving {
 
-Scheduler::Scheduler(Options options) : options_(std::move(options)) {
+Scheduler::Scheduler(const Options& options, RunBatch run)
+    : options_(options), run_(std::move(run)), policy_(options.policy) {
   for (int i = 0; i < std::max(1, options_.threads); ++i) threads_.emplace_back([this] { Run(); });
 }
 
 Scheduler::~Scheduler() { Stop(); }
 
-Status Scheduler::Submit(const std::string& key, size_t bytes, Task task) {
+Result<Scheduler::Ticket> Scheduler::Submit(const std::string& model, const BatchPolicy::Item& item,
+                                            Call& call) {
   const std::lock_guard lock(mutex_);
   if (stopping_) return Unavailable("the server is stopping");
-  if (queue_.size() >= options_.max_queue) {
-    return ResourceExhausted("{} requests wait already, which is the limit (--max-queue)",
-                             queue_.size());
-  }
-  if (!queue_.empty() && queue_bytes_ + bytes > options_.max_queue_bytes) {
-    return ResourceExhausted(
-        "requests of {} bytes wait already; with this one of {} bytes it would be more than the "
-        "limit of {} bytes (--max-queue-bytes)",
-        queue_bytes_, bytes, options_.max_queue_bytes);
-  }
-  queue_.push_back({key, bytes, std::move(task)});
-  queue_bytes_ += bytes;
-  Changed();
+  HAQ_ASSIGN_OR_RETURN(const Ticket ticket, policy_.Submit(model, item, Clock::now()));
+  calls_.emplace(ticket, std::move(call));
+  Changed(model);
   wake_.notify_one();
-  return {};
+  return ticket;
 }
 
-void Scheduler::Hold(const std::string& key) {
-  const std::lock_guard lock(mutex_);
-  ++keys_[key].held;
+void Scheduler::Cancel(Ticket ticket) {
+  Call call;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!policy_.Cancel(ticket)) return;
+    call = Take(ticket);
+    Changed(call.request->model);
+  }
+  call.done(Cancelled("the client gave the request up"));
 }
 
-void Scheduler::Release(const std::string& key) {
+void Scheduler::Hold(const std::string& model) {
   const std::lock_guard lock(mutex_);
-  const auto found = keys_.find(key);
-  if (found == keys_.end() || found->second.held == 0) return;
-  if (--found->second.held == 0 && found->second.running == 0) keys_.erase(found);
+  policy_.Hold(model);
+}
+
+void Scheduler::Release(const std::string& model) {
+  const std::lock_guard lock(mutex_);
+  policy_.Release(model);
   wake_.notify_all();
 }
 
@@ -48,6 +49,7 @@ void Scheduler::Stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
+    policy_.Drain();
   }
   wake_.notify_all();
   for (std::thread& thread : threads_) {
@@ -55,47 +57,67 @@ void Scheduler::Stop() {
   }
 }
 
-bool Scheduler::Runnable(const std::string& key) const {
-  const auto found = keys_.find(key);
-  if (found == keys_.end()) return true;
-  return found->second.running < std::max(1, options_.per_key) &&
-         (stopping_ || found->second.held == 0);
+Call Scheduler::Take(Ticket ticket) {
+  const auto found = calls_.find(ticket);
+  Call call = std::move(found->second);
+  calls_.erase(found);
+  return call;
 }
 
-bool Scheduler::TakeRunnable(Waiting& taken) {
-  const auto found = std::find_if(queue_.begin(), queue_.end(),
-                                  [this](const Waiting& waiting) { return Runnable(waiting.key); });
-  if (found == queue_.end()) return false;
-  taken = std::move(*found);
-  queue_.erase(found);
-  queue_bytes_ -= taken.bytes;
-  ++keys_[taken.key].running;
-  Changed();
-  return true;
-}
-
-void Scheduler::Changed() {
-  if (options_.on_queue) options_.on_queue(queue_.size());
+void Scheduler::Changed(const std::string& model) {
+  if (options_.on_queue) options_.on_queue(model, policy_.waiting(model));
 }
 
 void Scheduler::Run() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    Waiting taken;
-    if (TakeRunnable(taken)) {
-      lock.unlock();
-      taken.task();
-      taken.task = nullptr;  // what it owns goes without the lock
-      lock.lock();
-      const auto found = keys_.find(taken.key);
-      if (--found->second.running == 0 && found->second.held == 0) keys_.erase(found);
-      // A task of this key may have become runnable, and the thread that it needs may be asleep.
-      wake_.notify_one();
-      continue;
+    const BatchPolicy::Decision decision = policy_.Next(Clock::now());
+    if (!decision.expired.empty()) AnswerExpired(decision.expired, lock);
+    if (!decision.batch.items.empty()) {
+      RunOne(decision.batch, lock);
+    } else if (!decision.expired.empty()) {
+      continue;  // the lock was open meanwhile
+    } else if (stopping_ && policy_.waiting() == 0) {
+      return;
+    } else if (decision.wake_at == BatchPolicy::Time::max()) {
+      wake_.wait(lock);
+    } else {
+      wake_.wait_until(lock, decision.wake_at);
     }
-    if (stopping_ && queue_.empty()) return;
-    wake_.wait(lock);
   }
+}
+
+void Scheduler::RunOne(const BatchPolicy::Batch& batch, std::unique_lock<std::mutex>& lock) {
+  std::vector<Call> calls;
+  calls.reserve(batch.items.size());
+  for (const Ticket ticket : batch.items) calls.push_back(Take(ticket));
+  Changed(batch.model);
+  // The rest may be another thread's, which slept while this batch filled.
+  if (policy_.waiting() > 0) wake_.notify_one();
+  lock.unlock();
+  const auto start = Clock::now();
+  run_(batch.model, std::move(calls));
+  const auto cost = Clock::now() - start;
+  lock.lock();
+  policy_.Finished(batch, cost);
+  // A batch of this model may have become runnable, and the thread that it needs may be asleep.
+  wake_.notify_one();
+  if (stopping_) wake_.notify_all();
+}
+
+void Scheduler::AnswerExpired(const std::vector<Ticket>& expired,
+                              std::unique_lock<std::mutex>& lock) {
+  std::vector<Call> calls;
+  for (const Ticket ticket : expired) {
+    calls.push_back(Take(ticket));
+    Changed(calls.back().request->model);
+  }
+  lock.unlock();
+  for (const Call& call : calls) {
+    call.done(Status(StatusCode::kDeadlineExceeded,
+                     "the deadline was over before the request could start"));
+  }
+  lock.lock();
 }
 
 }  // namespace haq::server::serving

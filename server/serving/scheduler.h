@@ -1,36 +1,46 @@
-// The threads that inference runs on, and the bounded queue before them.
-//
-// Tasks start in the order in which they came, but a task whose key runs at its limit, or is held,
-// lets others pass. So a busy or loading model never keeps a thread that another could use.
+// The threads that inference runs on; BatchPolicy says what they do next.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <functional>
-#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/status.h"
+#include "server/serving/batch_policy.h"
+#include "server/serving/request.h"
 
 namespace haq::server::serving {
 
+// A request on its way through the server.
+struct Call {
+  // Called once, with the answer.
+  using Done = std::function<void(Result<Response>)>;
+
+  const Request* request = nullptr;  // stays until `done` was called
+  Done done;
+  std::chrono::steady_clock::time_point arrival;
+};
+
 class Scheduler {
  public:
-  using Task = std::function<void()>;
+  using Clock = std::chrono::steady_clock;
+  using Ticket = BatchPolicy::Id;
+  // Answers every call of the batch, on the thread that calls it.
+  using RunBatch = std::function<void(const std::string& model, std::vector<Call> calls)>;
   struct Options {
     int threads = 1;
-    int per_key = 1;  // tasks of one key that run at a time
-    size_t max_queue = 256;
-    size_t max_queue_bytes = size_t{512} << 20;
-    std::function<void(size_t waiting)> on_queue;  // called under a lock, with every change
+    BatchPolicy::Options policy = {};
+    // Called under a lock, with every change of what waits for `model`.
+    std::function<void(const std::string& model, size_t waiting)> on_queue = {};
   };
 
-  explicit Scheduler(Options options);
+  Scheduler(const Options& options, RunBatch run);
   // As Stop().
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
@@ -38,43 +48,34 @@ class Scheduler {
 
   int threads() const { return static_cast<int>(threads_.size()); }
 
-  // Runs `task` on one of the threads, once. kResourceExhausted when the queue is full (a single
-  // task that is larger than the byte limit may wait in an empty queue), kUnavailable after Stop;
-  // then `task` is not called.
-  Status Submit(const std::string& key, size_t bytes, Task task);
+  // Gives `call` to `run`, or answers it with kDeadlineExceeded, or (after Cancel) kCancelled.
+  // Fails as BatchPolicy::Submit, and with kUnavailable after Stop: then `call` is untouched.
+  Result<Ticket> Submit(const std::string& model, const BatchPolicy::Item& item, Call& call);
+  // Answers a call that still waits at once. A ticket of a call that runs or ran does nothing.
+  void Cancel(Ticket ticket);
 
-  // Tasks of `key` wait until as many Release calls followed.
-  void Hold(const std::string& key);
-  void Release(const std::string& key);
+  void Hold(const std::string& model);
+  void Release(const std::string& model);
 
-  // Accepts nothing more, runs what waits (held keys too) and ends the threads. Idempotent.
+  // Accepts nothing more, runs what waits (held models too) and ends the threads. Idempotent.
   void Stop();
 
  private:
-  struct Waiting {
-    std::string key;
-    size_t bytes = 0;
-    Task task;
-  };
-  struct Key {
-    int running = 0;
-    int held = 0;
-  };
-
   void Run();
-  bool Runnable(const std::string& key) const;
-  bool TakeRunnable(Waiting& taken);
-  void Changed();
+  void RunOne(const BatchPolicy::Batch& batch, std::unique_lock<std::mutex>& lock);
+  void AnswerExpired(const std::vector<Ticket>& expired, std::unique_lock<std::mutex>& lock);
+  Call Take(Ticket ticket);
+  void Changed(const std::string& model);
 
   const Options options_;
+  const RunBatch run_;
   std::vector<std::thread> threads_;
 
   std::mutex mutex_;
   std::condition_variable wake_;
   // Guarded by mutex_.
-  std::deque<Waiting> queue_;
-  size_t queue_bytes_ = 0;
-  std::map<std::string, Key> keys_;  // with something running or held
+  BatchPolicy policy_;
+  std::unordered_map<Ticket, Call> calls_;  // that wait
   bool stopping_ = false;
 };
 

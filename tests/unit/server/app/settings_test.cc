@@ -75,6 +75,8 @@ TEST_F(SettingsTest, WrongValuesNameTheFlag) {
   EXPECT_THAT(Failure({"--max-batch", "many"}), HasSubstr("--max-batch"));
   EXPECT_THAT(Failure({"--listen", "localhost"}), HasSubstr("'localhost' is not a literal"));
   EXPECT_THAT(Failure({"--log-level", "loud"}), HasSubstr("--log-level"));
+  EXPECT_THAT(Failure({"--default-priority", "4"}),
+              HasSubstr("--default-priority: is 4; --priority-levels allows 1 to 3"));
   EXPECT_THAT(Failure({"--no-such-flag"}), HasSubstr("--no-such-flag"));
 }
 

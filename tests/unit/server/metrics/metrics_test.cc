@@ -102,6 +102,9 @@ TEST(MetricsTest, CountsInferencesOfAModel) {
   metrics.CountInference("resnet20", StatusCode::kOk, 4, 0.2);
   metrics.CountInference("resnet20", StatusCode::kInvalidArgument, 0, 0.0001);
   metrics.ObserveInferenceStages("resnet20", 0.003, 0.04);
+  metrics.ObserveBatch("resnet20", 7);
+  metrics.SetInferenceQueue("resnet20", 5);
+  metrics.SetInferenceQueue("unknown", 9);
   const std::string text = metrics.Scrape();
   EXPECT_EQ(Value(text, R"(haq_inference_requests_total{code="OK",model="resnet20"})"), 2);
   EXPECT_EQ(
@@ -113,6 +116,10 @@ TEST(MetricsTest, CountsInferencesOfAModel) {
       2);
   EXPECT_EQ(Value(text, R"(haq_inference_queue_duration_seconds_sum{model="resnet20"})"), 0.003);
   EXPECT_EQ(Value(text, R"(haq_inference_compute_duration_seconds_sum{model="resnet20"})"), 0.04);
+  EXPECT_EQ(Value(text, R"(haq_inference_batch_size_bucket{model="resnet20",le="4"})"), 0);
+  EXPECT_EQ(Value(text, R"(haq_inference_batch_size_bucket{model="resnet20",le="8"})"), 1);
+  EXPECT_EQ(Value(text, R"(haq_inference_queue_requests{model="resnet20"})"), 5);
+  EXPECT_EQ(Value(text, R"(haq_inference_queue_requests{model="_unknown"})"), 0);
   EXPECT_EQ(Value(text, "haq_models_loaded"), 1);
 }
 

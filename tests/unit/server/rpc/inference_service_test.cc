@@ -347,22 +347,61 @@ TEST_F(InferenceServiceTest, RequestsAreCounted) {
   }
 }
 
-TEST_F(InferenceServiceTest, ARequestThatWasGivenUpIsNotRun) {
-  const std::string line = R"(haq_inference_requests_total{code="CANCELLED",model="small"})";
-  // The word that the client gave up travels: on a busy machine it may come after the release.
-  for (int wait_ms = 20; wait_ms < 3000 && metrics_.Scrape().find(line) == std::string::npos;
-       wait_ms *= 3) {
-    engine_.Hold("small");
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(50));
+// True once a scrape has the line; false after ten seconds.
+bool ComesToSay(const metrics::Metrics& metrics, const std::string& line) {
+  for (int i = 0; i < 2000; ++i) {
+    if (metrics.Scrape().find(line + "\n") != std::string::npos) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return false;
+}
+
+TEST_F(InferenceServiceTest, ARequestThatWasGivenUpLeavesTheQueueAtOnce) {
+  const std::string queue = R"(haq_inference_queue_requests{model="small"})";
+  engine_.Hold("small");
+  grpc::ClientContext context;
+  std::thread client([&] {
     ModelInferResponse response;
     EXPECT_EQ(stub_->ModelInfer(&context, TypedFloats(inputs_), &response).error_code(),
-              grpc::StatusCode::DEADLINE_EXCEEDED);
-    std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
-    engine_.Release("small");
-    EXPECT_EQ(Infer(TypedFloats(inputs_)).model_version(), "3");
-  }
-  EXPECT_THAT(metrics_.Scrape(), HasSubstr(line));
+              grpc::StatusCode::CANCELLED);
+  });
+  EXPECT_TRUE(ComesToSay(metrics_, queue + " 1"));
+  context.TryCancel();
+  EXPECT_TRUE(ComesToSay(metrics_, queue + " 0"));
+  EXPECT_TRUE(
+      ComesToSay(metrics_, R"(haq_inference_requests_total{code="CANCELLED",model="small"} 1)"));
+  client.join();
+  engine_.Release("small");
+}
+
+TEST_F(InferenceServiceTest, ARequestThatIsLateIsNotRun) {
+  engine_.Hold("small");
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(50));
+  ModelInferResponse response;
+  EXPECT_EQ(stub_->ModelInfer(&context, TypedFloats(inputs_), &response).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE(ComesToSay(metrics_, R"(haq_inference_queue_requests{model="small"} 0)"));
+  auto request = TypedFloats(inputs_);
+  (*request.mutable_parameters())["timeout"].set_int64_param(10'000);
+  ExpectFailure(request, grpc::StatusCode::DEADLINE_EXCEEDED, "before the request could start");
+  engine_.Release("small");
+  EXPECT_EQ(Infer(TypedFloats(inputs_)).model_version(), "3");
+}
+
+TEST_F(InferenceServiceTest, PriorityAndTimeoutAreChecked) {
+  auto request = TypedFloats(inputs_);
+  auto& parameters = *request.mutable_parameters();
+  parameters["priority"].set_uint64_param(1);
+  parameters["timeout"].set_int64_param(60'000'000);
+  Infer(request);
+  parameters["priority"].set_int64_param(4);
+  ExpectInvalid(request, "parameters.priority", "is 4; allowed are 1 (highest) to 3");
+  parameters["priority"].set_string_param("high");
+  ExpectInvalid(request, "parameters.priority", "must be an integer that is not negative");
+  parameters.erase("priority");
+  parameters["timeout"].set_int64_param(-1);
+  ExpectInvalid(request, "parameters.timeout", "must be an integer that is not negative");
 }
 
 TEST_F(InferenceServiceTest, ManyClientsGetTheirOwnAnswers) {

@@ -216,6 +216,104 @@ TEST_F(EngineTest, ARequestThatNobodyWaitsForIsNotRun) {
   ExpectFailure(request, StatusCode::kCancelled, "gave the request up");
 }
 
+TEST_F(EngineTest, APriorityThatDoesNotExistIsNamed) {
+  const auto inputs = test::SmallInputs(1);
+  Request request = Floats(inputs, {1, 3, 8, 8});
+  for (const int priority : {-1, 4}) {
+    request.priority = priority;
+    ExpectFailure(
+        request, StatusCode::kInvalidArgument,
+        fmt::format("parameters.priority: is {}; allowed are 1 (highest) to 3", priority));
+  }
+  for (const int priority : {0, 3}) {
+    request.priority = priority;
+    EXPECT_TRUE(Infer(request).ok());
+  }
+}
+
+TEST_F(EngineTest, AWaitingRequestIsCancelledOrTooLate) {
+  const auto inputs = test::SmallInputs(1);
+  Request request = Floats(inputs, {1, 3, 8, 8});
+  engine_.Hold("small");
+  std::promise<Status> cancelled;
+  const auto ticket =
+      engine_.Infer(request, [&](const Result<Response>& r) { cancelled.set_value(r.status()); });
+  engine_.Cancel(ticket);
+  EXPECT_EQ(cancelled.get_future().get().code(), StatusCode::kCancelled);
+  request.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(10);
+  ExpectFailure(request, StatusCode::kDeadlineExceeded, "before the request could start");
+  engine_.Release("small");
+}
+
+// Requests of all kinds, good and bad ones, that wait together: each gets what it would get alone.
+TEST_F(EngineTest, RequestsThatRunTogetherDoNotDisturbEachOther) {
+  const auto inputs = test::SmallInputs(20);
+  auto images = test::SmallPngs(3);
+  const auto of_inputs = test::DirectAnswers(model_, inputs);
+  const auto of_images = test::DirectAnswers(model_, test::Preprocessed(model_, images));
+  auto broken = images;
+  broken[2] = "no image";
+  std::vector<Request> requests;
+  std::vector<std::vector<float>> floats(8);
+  for (size_t i = 0; i < 8; ++i) {
+    floats[i].assign(inputs.begin() + static_cast<long>(i * 2 * test::kSmallInput),
+                     inputs.begin() + static_cast<long>((i + 1) * 2 * test::kSmallInput));
+    requests.push_back(Floats(floats[i], {2, 3, 8, 8}));
+    requests.push_back(Images(images, {3}));
+    requests.push_back(Images(broken, {3}));
+    requests.push_back(Floats(floats[i], {2, 3, 8, 9}));
+    requests.push_back(Floats(floats[i], {2, 3, 8, 8}));
+    requests.back().version = "7";
+    requests.push_back(Floats(floats[i], {2, 3, 8, 8}));
+  }
+  requests.push_back(Floats(inputs, {20, 3, 8, 8}));
+  engine_.Hold("small");
+  std::vector<std::promise<Result<Response>>> answers(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    engine_.Infer(requests[i], [&, i](Result<Response> r) { answers[i].set_value(std::move(r)); });
+    if (i % 6 == 5) requests[i].cancellation.Cancel();
+  }
+  engine_.Release("small");
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const auto answer = answers[i].get_future().get();
+    const size_t group = i / 6;
+    const auto code = answer.status().code();
+    switch (i + 1 == requests.size() ? 6 : i % 6) {
+      case 0:
+        ASSERT_TRUE(answer.ok()) << answer.status().ToString();
+        EXPECT_EQ(
+            answer->outputs[0].values,
+            std::vector<float>(
+                of_inputs.begin() + static_cast<long>(group * 2 * test::kSmallClasses),
+                of_inputs.begin() + static_cast<long>((group + 1) * 2 * test::kSmallClasses)));
+        break;
+      case 1:
+        ASSERT_TRUE(answer.ok()) << answer.status().ToString();
+        EXPECT_EQ(answer->outputs[0].values, of_images);
+        break;
+      case 2:
+        EXPECT_THAT(answer.status().message(), HasSubstr("inputs[0]: image 2: "));
+        break;
+      case 3:
+        EXPECT_EQ(code, StatusCode::kInvalidArgument);
+        break;
+      case 4:
+        EXPECT_EQ(code, StatusCode::kNotFound);
+        break;
+      case 5:
+        EXPECT_EQ(code, StatusCode::kCancelled);
+        break;
+      case 6:
+        ASSERT_TRUE(answer.ok()) << answer.status().ToString();
+        EXPECT_EQ(answer->outputs[0].values, of_inputs);
+        break;
+    }
+  }
+  const std::string scrape = metrics_.Scrape();
+  EXPECT_THAT(scrape, HasSubstr(R"(haq_inference_batch_size_sum{model="small"} )"));
+  EXPECT_THAT(scrape, HasSubstr(R"(haq_inference_queue_requests{model="small"} 0)"));
+}
+
 TEST_F(EngineTest, RequestsWaitForTheVersionThatLoads) {
   const auto inputs = test::SmallInputs(1);
   const Request request = Floats(inputs, {1, 3, 8, 8});
