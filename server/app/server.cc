@@ -17,7 +17,9 @@ Server::Server(const Settings& settings)
       repository_(settings.serving, metrics_),
       engine_(settings.serving, repository_, metrics_),
       loader_(repository_, engine_),
-      inference_(engine_, repository_, metrics_, [this] { return Ready(); }) {}
+      inference_(engine_, repository_, loader_, metrics_, [this] { return Ready(); }) {
+  loader_.SetOnIdle([this] { TellHealth(); });
+}
 
 Result<std::unique_ptr<Server>> Server::Start(const Settings& settings) {
   std::unique_ptr<Server> server(new Server(settings));
@@ -44,13 +46,20 @@ Status Server::StartParts() {
   // The last thing: whoever waits for the file finds everything running.
   HAQ_RETURN_IF_ERROR(WritePortsFile());
   started_ = true;
+  TellHealth();
   return {};
+}
+
+void Server::TellHealth() {
+  // Also on the loader's thread: before the start is over there is no server to tell.
+  if (started_) grpc_server_->SetServing(Ready());
 }
 
 void Server::Stop() {
   if (std::exchange(stopped_, true)) return;
   // Not ready: load balancers look elsewhere while requests under way finish.
   started_ = false;
+  if (grpc_server_) grpc_server_->SetServing(false);
   std::error_code ignored;
   if (service_) std::filesystem::remove(ports_file(), ignored);
   // Watchers and waiting workers hold calls open until the queue lets them go; local workers end
@@ -109,8 +118,12 @@ Status Server::StartHttp() {
 
   options.port = settings_.http_port;
   options.threads = settings_.http_threads;
-  auto http = http::Server::Start(
-      options, http::InferenceRoutes(repository_, [this] { return Ready(); }), count);
+  options.max_body_bytes = settings_.max_http_body_bytes;
+  options.max_buffered_bytes = settings_.max_http_buffered_bytes;
+  options.body_timeout = std::chrono::milliseconds(settings_.http_body_timeout_ms);
+  const http::InferenceParts parts{
+      engine_, repository_, loader_, metrics_, [this] { return Ready(); }, options.max_body_bytes};
+  auto http = http::Server::Start(options, http::InferenceRoutes(parts), count);
   if (!http.ok()) return http.status().WithContext("--http-port");
   http_server_ = *std::move(http);
   return {};
@@ -121,7 +134,8 @@ Status Server::StartGrpc() {
   options.address = HostPort(settings_.listen, settings_.grpc_port);
   options.max_message_bytes = settings_.max_message_bytes;
   options.shutdown_timeout_ms = settings_.stop_timeout_ms;
-  auto grpc = rpc::StartGrpcServer(options, *service_, {&inference_});
+  auto grpc = rpc::StartGrpcServer(
+      options, *service_, {{inference::GRPCInferenceService::service_full_name(), &inference_}});
   if (!grpc.ok()) return grpc.status().WithContext("--grpc-port");
   grpc_server_ = *std::move(grpc);
   return {};

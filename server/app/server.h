@@ -54,6 +54,7 @@ class Server {
   Status StartGrpc();
   Status StartWorkers();
   Status WritePortsFile();
+  void TellHealth();
 
   const Settings settings_;
   std::atomic<bool> started_{false};

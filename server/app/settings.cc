@@ -82,6 +82,15 @@ void AddNetwork(Flags& flags, Settings& s) {
                   kDay);
 }
 
+void AddHttpBodies(Flags& flags, Settings& s) {
+  flags.AddNumber("--max-http-body-bytes", s.max_http_body_bytes,
+                  "Body of an HTTP request, as it is sent and decompressed", 1 << 10, kMaxMessage);
+  flags.AddNumber("--max-http-buffered-bytes", s.max_http_buffered_bytes,
+                  "Bodies of all HTTP requests that are under way", 1 << 10, kMany);
+  flags.AddNumber("--http-body-timeout-ms", s.http_body_timeout_ms,
+                  "Time for an HTTP request's body to arrive", 10, kDay);
+}
+
 void AddServing(Flags& flags, Settings& s) {
   flags.SetGroup("Serving");
   flags.AddNumber("--threads", s.serving.threads,
@@ -169,6 +178,7 @@ ParsedSettings ParseSettings(int argc, const char* const* argv) {
   Flags flags(app);
   AddProgram(flags, settings);
   AddNetwork(flags, settings);
+  AddHttpBodies(flags, settings);
   AddJobs(flags, settings);
   AddServing(flags, settings);
   try {

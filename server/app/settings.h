@@ -27,10 +27,13 @@ struct Settings {
   api::Limits api;
   jobs::QueueOptions jobs;
   int64_t max_message_bytes = 64 << 20;
-  int http_threads = 1;
+  int http_threads = 2;
   int max_http_connections = 256;
   uint32_t max_http_header_bytes = 16 << 10;
   int http_timeout_ms = 10'000;
+  uint64_t max_http_body_bytes = 64 << 20;
+  uint64_t max_http_buffered_bytes = 512 << 20;
+  int http_body_timeout_ms = 60'000;
   int stop_timeout_ms = 5'000;
 
   std::string log_level = "info";

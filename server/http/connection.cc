@@ -1,6 +1,8 @@
 #include "server/http/connection.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
+#include <cctype>
 #include <chrono>
 #include <utility>
 
@@ -22,6 +24,7 @@ Connection::Connection(asio::ip::tcp::socket socket, std::shared_ptr<Shared> sha
 }
 
 Connection::~Connection() {
+  ReleaseBody();
   const std::lock_guard lock(shared_->mutex);
   shared_->connections.erase(this);
 }
@@ -76,10 +79,37 @@ void Connection::OnHeader(error_code error) {
                                 target_.path);
   if (match_.handler == nullptr)
     return Send(match_.error, parser_->is_done() && header.keep_alive());
+  if (!ReserveBody()) {
+    Response busy = ErrorResponse(503, "too many bytes of other requests are being received");
+    busy.headers.emplace_back("Retry-After", "1");
+    return Send(std::move(busy), false);
+  }
   stream_.expires_after(shared_->options.body_timeout);
   beast::http::async_read(
       stream_, buffer_, *parser_,
       [self = shared_from_this()](error_code error, size_t) { self->OnBody(error); });
+}
+
+bool Connection::ReserveBody() {
+  const auto length = parser_->content_length();
+  const auto encoding = parser_->get()[beast::http::field::content_encoding];
+  if (parser_->is_done()) return true;  // no body
+  const uint64_t limit = shared_->options.max_body_bytes;
+  const uint64_t size = length && encoding.empty() ? std::min(*length, limit) : limit;
+  const std::lock_guard lock(shared_->mutex);
+  uint64_t& buffered = shared_->buffered_bytes;
+  if (buffered > 0 && size > 0 && buffered + size > shared_->options.max_buffered_bytes) {
+    return false;
+  }
+  buffered += size;
+  reserved_bytes_ = size;
+  return true;
+}
+
+void Connection::ReleaseBody() {
+  if (reserved_bytes_ == 0) return;
+  const std::lock_guard lock(shared_->mutex);
+  shared_->buffered_bytes -= std::exchange(reserved_bytes_, 0);
 }
 
 void Connection::OnBody(error_code error) {
@@ -98,10 +128,36 @@ void Connection::Dispatch() {
   request.content_type.assign(content_type.data(), content_type.size());
   request.body = std::move(message.body());
   request.parameters = std::move(match_.parameters);
+  for (const auto& field : message) {
+    std::string name(field.name_string());
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    request.headers.insert_or_assign(std::move(name), std::string(field.value()));
+  }
+  request.on_abort = [this](std::function<void()> callback) { on_abort_ = std::move(callback); };
   const bool keep_alive = message.keep_alive();
   (*match_.handler)(std::move(request), [self = shared_from_this(), keep_alive](Response response) {
     self->Answer(std::move(response), keep_alive);
   });
+  if (on_abort_) WatchForClose();
+}
+
+void Connection::WatchForClose() {
+  if (std::exchange(watching_, true)) return;
+  stream_.socket().async_wait(
+      asio::ip::tcp::socket::wait_read,
+      [self = shared_from_this()](error_code error) { self->OnReadable(error); });
+}
+
+// Bytes that can be read are the next request, and say nothing of whether this answer is awaited.
+void Connection::OnReadable(error_code error) {
+  watching_ = false;
+  if (!on_abort_ || error == asio::error::operation_aborted) return;
+  char byte = 0;
+  const size_t size = error ? 0
+                            : stream_.socket().receive(asio::buffer(&byte, 1),
+                                                       asio::ip::tcp::socket::message_peek, error);
+  if (size == 0 && error != asio::error::would_block) std::exchange(on_abort_, nullptr)();
 }
 
 // The bytes were no request within the limits: say so where somebody may still read it, and close,
@@ -131,6 +187,8 @@ void Connection::AnswerReadError(error_code error) {
 
 void Connection::Send(Response answer, bool keep_alive) {
   keep_alive = keep_alive && !draining_;
+  on_abort_ = nullptr;
+  ReleaseBody();
   if (shared_->observer) shared_->observer(match_.pattern, answer.status);
   const auto& request = parser_->get();
   const bool head = request.method() == beast::http::verb::head;

@@ -6,6 +6,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -29,7 +30,8 @@ struct Shared {
   std::mutex mutex;
   // Guarded by mutex.
   std::set<Connection*> connections;
-  bool closed = false;  // nothing may be posted any more: the threads are about to end
+  bool closed = false;          // nothing may be posted any more: the threads are about to end
+  uint64_t buffered_bytes = 0;  // that bodies may take
 };
 
 // Kept alive by its own pending operation and by the Respond of a request under way. Everything but
@@ -52,7 +54,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void ReadHeader();
   void OnHeader(boost::beast::error_code error);
   void OnBody(boost::beast::error_code error);
+  // Takes the body's bytes from what all connections may buffer; false when there are too few.
+  bool ReserveBody();
+  void ReleaseBody();
   void Dispatch();
+  void WatchForClose();
+  void OnReadable(boost::beast::error_code error);
   void AnswerReadError(boost::beast::error_code error);
   void Send(Response response, bool keep_alive);
   void OnWritten(boost::beast::error_code error, bool keep_alive);
@@ -68,7 +75,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Target target_;
   std::array<char, 4096> discarded_{};
   size_t discarded_bytes_ = 0;
-  bool answering_ = false;  // a whole header has been read and its answer is not out yet
+  uint64_t reserved_bytes_ = 0;
+  std::function<void()> on_abort_;  // of the request under way
+  bool watching_ = false;           // for the client's end; one watch outlasts requests
+  bool answering_ = false;          // a whole header has been read and its answer is not out yet
   bool draining_ = false;
 };
 

@@ -22,6 +22,10 @@ struct Request {
   std::string content_type;
   std::string body;
   std::map<std::string, std::string, std::less<>> parameters;  // the {names} of the route
+  std::map<std::string, std::string, std::less<>> headers;     // names in lower case
+  // Registers what is called once when the client closes the connection before the answer; for use
+  // before the handler returns. May be empty.
+  std::function<void(std::function<void()>)> on_abort;
 };
 
 struct Response {

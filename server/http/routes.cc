@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
-#include <utility>
 
-#include "core/base/version.h"
+#include "server/oip/describe.h"
+#include "server/oip/to_json.h"
 
 namespace haq::server::http {
 namespace {
@@ -29,22 +29,24 @@ Handler ModelReady(const serving::Repository& repository) {
 
 }  // namespace
 
-Router InferenceRoutes(const serving::Repository& repository, std::function<bool()> ready) {
+Router InferenceRoutes(const InferenceParts& parts) {
   Router router;
   router.Add(Method::kGet, "/v2", [](const Request&, const Respond& respond) {
-    respond(Json(
-        200, {{"name", "haq"}, {"version", kVersion}, {"extensions", nlohmann::json::array()}}));
+    respond(Json(200, oip::ToJson(oip::ServerMetadata())));
   });
   router.Add(Method::kGet, "/v2/health/live", [](const Request&, const Respond& respond) {
     respond(Json(200, {{"live", true}}));
   });
   router.Add(Method::kGet, "/v2/health/ready",
-             [ready = std::move(ready)](const Request&, const Respond& respond) {
+             [ready = parts.ready](const Request&, const Respond& respond) {
                const bool is_ready = ready();
                respond(Json(is_ready ? 200 : 503, {{"ready", is_ready}}));
              });
-  router.Add(Method::kGet, "/v2/models/{model}/ready", ModelReady(repository));
-  router.Add(Method::kGet, "/v2/models/{model}/versions/{version}/ready", ModelReady(repository));
+  router.Add(Method::kGet, "/v2/models/{model}/ready", ModelReady(parts.repository));
+  router.Add(Method::kGet, "/v2/models/{model}/versions/{version}/ready",
+             ModelReady(parts.repository));
+  AddModelRoutes(parts, router);
+  AddInferRoutes(parts, router);
   return router;
 }
 

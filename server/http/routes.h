@@ -1,18 +1,15 @@
-// What the HTTP server answers: health and metadata as the Open Inference Protocol's REST part
-// says, and the metrics.
+// What the HTTP server answers: the Open Inference Protocol's REST part, and the metrics.
 #pragma once
 
-#include <functional>
-
+#include "server/http/infer_routes.h"
 #include "server/http/router.h"
 #include "server/metrics/metrics.h"
-#include "server/serving/repository.h"
 
 namespace haq::server::http {
 
-// GET /v2, /v2/health/live, /v2/health/ready and
-// /v2/models/{model}[/versions/{version}]/ready. What they refer to must outlive the server.
-Router InferenceRoutes(const serving::Repository& repository, std::function<bool()> ready);
+// GET /v2, /v2/health/live, /v2/health/ready, /v2/models/{model}[/versions/{version}]/ready, and
+// all of infer_routes.h.
+Router InferenceRoutes(const InferenceParts& parts);
 
 // GET /metrics.
 Router MetricsRoutes(const metrics::Metrics& metrics);

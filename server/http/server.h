@@ -1,8 +1,8 @@
 // A small HTTP/1.1 server: bounded connections, header, body and times; one thread by default.
 //
 // What a client can make it spend: `max_connections` sockets, each with at most `max_header_bytes`
-// and `max_body_bytes`. A connection is closed when its request does not arrive in time, whatever
-// the pace of the single bytes.
+// and `max_body_bytes`, and all bodies together `max_buffered_bytes`. A connection is closed when
+// its request does not arrive in time, whatever the pace of the single bytes.
 #pragma once
 
 #include <chrono>
@@ -23,6 +23,9 @@ struct Options {
   int max_connections = 256;  // more are answered 503 and closed
   uint32_t max_header_bytes = 16 << 10;
   uint64_t max_body_bytes = 1 << 20;
+  // Of requests that arrive or are being answered; more are answered 503. One always fits. Bodies
+  // whose size is not told, or that are compressed, count as max_body_bytes.
+  uint64_t max_buffered_bytes = 512 << 20;
   std::chrono::milliseconds header_timeout{10'000};  // from the first byte, or idle, to the header
   std::chrono::milliseconds body_timeout{60'000};
   std::chrono::milliseconds write_timeout{60'000};

@@ -8,7 +8,9 @@
 //  - of the request parameters `priority` and `timeout` (microseconds to start in) are honoured,
 //  the
 //    others are hints and ignored, but those that would change what the answer means
-//    (classification, shared memory) are INVALID_ARGUMENT.
+//    (shared memory) are INVALID_ARGUMENT;
+//  - the parameter `datatype` of a requested output (FP32, UINT8, INT8) asks for its quantized
+//  levels.
 #pragma once
 
 #include <functional>
@@ -16,6 +18,7 @@
 #include "inference/inference.grpc.pb.h"
 #include "server/metrics/metrics.h"
 #include "server/serving/engine.h"
+#include "server/serving/loader.h"
 #include "server/serving/repository.h"
 
 namespace haq::server::rpc {
@@ -25,7 +28,7 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
  public:
   // `ready` says whether the server is; all must outlive the service.
   InferenceService(serving::Engine& engine, const serving::Repository& repository,
-                   metrics::Metrics& metrics, std::function<bool()> ready);
+                   serving::Loader& loader, metrics::Metrics& metrics, std::function<bool()> ready);
 
   grpc::ServerUnaryReactor* ServerLive(grpc::CallbackServerContext* context,
                                        const inference::ServerLiveRequest* request,
@@ -45,13 +48,32 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
   grpc::ServerUnaryReactor* ModelInfer(grpc::CallbackServerContext* context,
                                        const inference::ModelInferRequest* request,
                                        inference::ModelInferResponse* response) override;
+  grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
+  ModelStreamInfer(grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* ModelConfig(grpc::CallbackServerContext* context,
+                                        const inference::ModelConfigRequest* request,
+                                        inference::ModelConfigResponse* response) override;
+  grpc::ServerUnaryReactor* ModelStatistics(grpc::CallbackServerContext* context,
+                                            const inference::ModelStatisticsRequest* request,
+                                            inference::ModelStatisticsResponse* response) override;
+  grpc::ServerUnaryReactor* RepositoryIndex(grpc::CallbackServerContext* context,
+                                            const inference::RepositoryIndexRequest* request,
+                                            inference::RepositoryIndexResponse* response) override;
+  grpc::ServerUnaryReactor* RepositoryModelLoad(
+      grpc::CallbackServerContext* context, const inference::RepositoryModelLoadRequest* request,
+      inference::RepositoryModelLoadResponse* response) override;
+  grpc::ServerUnaryReactor* RepositoryModelUnload(
+      grpc::CallbackServerContext* context, const inference::RepositoryModelUnloadRequest* request,
+      inference::RepositoryModelUnloadResponse* response) override;
 
  private:
+  void Finish(grpc::ServerUnaryReactor* reactor, const char* method, const Status& status);
   grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const char* method,
                                    const Status& status);
 
   serving::Engine& engine_;
   const serving::Repository& repository_;
+  serving::Loader& loader_;
   metrics::Metrics& metrics_;
   const std::function<bool()> ready_;
 };

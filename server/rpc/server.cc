@@ -77,10 +77,14 @@ Result<std::unique_ptr<grpc::Server>> StartWorkerServer(api::Service& service,
 
 Result<std::unique_ptr<GrpcServer>> StartGrpcServer(const GrpcOptions& options,
                                                     api::Service& service,
-                                                    const std::vector<grpc::Service*>& extra) {
+                                                    const std::vector<NamedService>& extra) {
   PrepareGrpc();
   std::unique_ptr<GrpcServer> server(new GrpcServer);
   server->options_ = options;
+  server->public_names_ = {
+      haq::v1::ModelService::service_full_name(), haq::v1::DatasetService::service_full_name(),
+      haq::v1::BlobService::service_full_name(), haq::v1::JobService::service_full_name(),
+      haq::v1::ArtifactService::service_full_name()};
   auto& services = server->services_;
   services.push_back(std::make_unique<ModelService>(service));
   services.push_back(std::make_unique<DatasetService>(service));
@@ -96,13 +100,17 @@ Result<std::unique_ptr<GrpcServer>> StartGrpcServer(const GrpcOptions& options,
   builder.SetMaxReceiveMessageSize(MessageLimit(options.max_message_bytes));
   builder.SetMaxSendMessageSize(MessageLimit(options.max_message_bytes));
   for (const auto& each : services) builder.RegisterService(each.get());
-  for (grpc::Service* each : extra) builder.RegisterService(each);
+  for (const NamedService& each : extra) {
+    builder.RegisterService(each.service);
+    server->public_names_.push_back(each.name);
+  }
   server->public_server_ = builder.BuildAndStart();
   if (!server->public_server_ || server->port_ == 0) {
     return FailedPrecondition(
         "cannot listen on {} (gRPC): the port is in use, or the address is not this machine's",
         options.address);
   }
+  server->SetServing(false);
   services.push_back(std::make_unique<WorkerService>(service));
   HAQ_ASSIGN_OR_RETURN(server->worker_server_, StartWorkerServer(service, services.back().get()));
   return Result<std::unique_ptr<GrpcServer>>(std::move(server));
@@ -110,9 +118,21 @@ Result<std::unique_ptr<GrpcServer>> StartGrpcServer(const GrpcOptions& options,
 
 GrpcServer::~GrpcServer() { Shutdown(); }
 
+void GrpcServer::SetServing(bool serving) {
+  const std::lock_guard lock(health_mutex_);
+  auto* const health = public_server_ ? public_server_->GetHealthCheckService() : nullptr;
+  if (health == nullptr || stopping_) return;
+  health->SetServingStatus(serving);
+  for (const std::string& name : public_names_) health->SetServingStatus(name, serving);
+}
+
 void GrpcServer::Shutdown() {
-  if (public_server_ && public_server_->GetHealthCheckService()) {
-    public_server_->GetHealthCheckService()->Shutdown();
+  {
+    const std::lock_guard lock(health_mutex_);
+    stopping_ = true;
+    if (public_server_ && public_server_->GetHealthCheckService()) {
+      public_server_->GetHealthCheckService()->Shutdown();
+    }
   }
   const auto deadline =
       std::chrono::system_clock::now() + std::chrono::milliseconds(options_.shutdown_timeout_ms);

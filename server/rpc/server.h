@@ -4,6 +4,7 @@
 #include <grpcpp/server.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,20 @@ struct GrpcOptions {
   int shutdown_timeout_ms = 5'000;         // how long calls may finish
 };
 
+struct NamedService {
+  std::string name;  // "package.Service"
+  grpc::Service* service = nullptr;
+};
+
 class GrpcServer {
  public:
   // Calls Shutdown.
   ~GrpcServer();
 
   int port() const { return port_; }
+  // What grpc.health.v1 says of the server ("") and of every service on the address, to Check and
+  // Watch. At first: not serving.
+  void SetServing(bool serving);
   // No new calls; those under way get the time that the options give, and are cancelled then. After
   // it returns no service is called any more. Call Service::BeginShutdown before it.
   void Shutdown();
@@ -31,14 +40,18 @@ class GrpcServer {
  private:
   friend Result<std::unique_ptr<GrpcServer>> StartGrpcServer(const GrpcOptions& options,
                                                              api::Service& service,
-                                                             const std::vector<grpc::Service*>&);
+                                                             const std::vector<NamedService>&);
   GrpcServer() = default;
 
   GrpcOptions options_;
   int port_ = 0;
   std::vector<std::unique_ptr<grpc::Service>> services_;
+  std::vector<std::string> public_names_;  // of the services on the address
   std::unique_ptr<grpc::Server> public_server_;
   std::unique_ptr<grpc::Server> worker_server_;
+
+  std::mutex health_mutex_;
+  bool stopping_ = false;  // guarded by health_mutex_: the health service must not be used any more
 };
 
 // Serves haq.v1, the services in `extra` (which outlive the server), grpc.health.v1 and reflection
@@ -47,6 +60,6 @@ class GrpcServer {
 // is in use or it is not this machine's.
 Result<std::unique_ptr<GrpcServer>> StartGrpcServer(const GrpcOptions& options,
                                                     api::Service& service,
-                                                    const std::vector<grpc::Service*>& extra = {});
+                                                    const std::vector<NamedService>& extra = {});
 
 }  // namespace haq::server::rpc

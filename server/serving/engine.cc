@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "server/serving/outputs.h"
 #include "server/serving/preparation.h"
 
 namespace haq::server::serving {
@@ -44,13 +45,11 @@ int64_t ClaimedSamples(const Request& request, const Settings& settings) {
 }
 
 Response MakeResponse(const ServedModel& model, BatchEntry& entry) {
-  OutputTensor output{.name = std::string(kOutputName),
-                      .datatype = std::string(kFp32),
-                      .shape = {entry.prepared.batch},
-                      .values = std::move(entry.output)};
-  output.shape.insert(output.shape.end(), model.output_shape().begin(), model.output_shape().end());
+  const auto& requested = entry.request->outputs;
   Response response{model.name(), std::to_string(model.version()), entry.prepared.batch, {}};
-  response.outputs.push_back(std::move(output));
+  response.outputs.push_back(MakeOutput(
+      requested.empty() ? RequestedOutput{.name = std::string(kOutputName)} : requested[0], model,
+      entry.prepared.batch, std::move(entry.output)));
   return response;
 }
 
@@ -105,8 +104,7 @@ Engine::Ticket Engine::Infer(const Request& request, Done done) {
 
 // All entries run on the version that is served now: the one that an Acquire with its number would
 // have found.
-void Engine::RunEntries(const ServedModel& model, const std::vector<Call>& calls,
-                        std::vector<BatchEntry>& entries, Clock::time_point start) {
+void Engine::PrepareEntries(const ServedModel& model, std::vector<BatchEntry>& entries) const {
   for (BatchEntry& entry : entries) {
     if (entry.request->cancellation.cancelled()) {
       entry.status = Cancelled("the client gave the request up");
@@ -118,38 +116,59 @@ void Engine::RunEntries(const ServedModel& model, const std::vector<Call>& calls
     entry.status = prepared.status();
     if (prepared.ok()) entry.prepared = *std::move(prepared);
   }
-  const BatchCost cost = RunBatch(model, settings_, entries);
-  if (cost.samples > 0) metrics_.ObserveBatch(model.name(), cost.samples);
-  for (size_t i = 0; i < entries.size(); ++i) {
-    if (!entries[i].status.ok()) continue;
-    metrics_.ObserveInferenceStages(model.name(), Seconds(start - calls[i].arrival),
-                                    Seconds(cost.compute));
-  }
 }
 
-void Engine::RunCalls(const std::string& name, std::vector<Call> calls) {
+std::vector<Result<Response>> Engine::RunEntries(const ServedModel& model,
+                                                 const std::vector<Call>& calls) {
   const auto start = Clock::now();
   std::vector<BatchEntry> entries(calls.size());
   for (size_t i = 0; i < calls.size(); ++i) entries[i].request = calls[i].request;
-  std::shared_ptr<const ServedModel> model;
+  PrepareEntries(model, entries);
+  const BatchCost cost = RunBatch(model, settings_, entries);
+
+  const auto before_output = Clock::now();
+  std::vector<Result<Response>> answers;
+  for (BatchEntry& entry : entries) {
+    if (entry.status.ok()) {
+      answers.emplace_back(MakeResponse(model, entry));
+    } else {
+      answers.emplace_back(entry.status);
+    }
+  }
+  const auto end = Clock::now();
+  if (cost.samples > 0) {
+    metrics_.ObserveBatch(model.name(), cost.samples);
+    model.statistics().CountBatch(cost.samples, cost.input, cost.compute, end - before_output);
+  }
+  for (size_t i = 0; i < answers.size(); ++i) {
+    if (!answers[i].ok()) {
+      model.statistics().CountFailure(end - calls[i].arrival);
+      continue;
+    }
+    metrics_.ObserveInferenceStages(model.name(), Seconds(start - calls[i].arrival),
+                                    Seconds(cost.compute));
+    model.statistics().CountSuccess({.samples = answers[i]->images,
+                                     .total = end - calls[i].arrival,
+                                     .queue = start - calls[i].arrival,
+                                     .input = cost.input,
+                                     .compute = cost.compute,
+                                     .output = end - before_output});
+  }
+  return answers;
+}
+
+void Engine::RunCalls(const std::string& name, std::vector<Call> calls) {
+  std::vector<Result<Response>> answers;
   Status failure;
   try {
-    auto acquired = repository_.Acquire(name, "");
-    failure = acquired.status();
-    if (acquired.ok()) {
-      model = *std::move(acquired);
-      RunEntries(*model, calls, entries, start);
-    }
+    const auto model = repository_.Acquire(name, "");
+    failure = model.status();
+    if (model.ok()) answers = RunEntries(**model, calls);
   } catch (const std::bad_alloc&) {
     failure = ResourceExhausted("not enough memory to answer the request");
   }
   for (size_t i = 0; i < calls.size(); ++i) {
-    const Status& status = failure.ok() ? entries[i].status : failure;
-    if (status.ok()) {
-      calls[i].done(MakeResponse(*model, entries[i]));
-    } else {
-      calls[i].done(status);
-    }
+    calls[i].done(failure.ok() ? std::move(answers[i]) : Result<Response>(failure));
   }
 }
 

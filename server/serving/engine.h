@@ -44,8 +44,9 @@ class Engine {
 
  private:
   void RunCalls(const std::string& name, std::vector<Call> calls);
-  void RunEntries(const ServedModel& model, const std::vector<Call>& calls,
-                  std::vector<BatchEntry>& entries, Scheduler::Clock::time_point start);
+  std::vector<Result<Response>> RunEntries(const ServedModel& model,
+                                           const std::vector<Call>& calls);
+  void PrepareEntries(const ServedModel& model, std::vector<BatchEntry>& entries) const;
   Result<BatchPolicy::Item> ItemOf(const Request& request) const;
 
   const Settings settings_;

@@ -12,18 +12,47 @@ Loader::Loader(Repository& repository, Engine& engine)
 
 Loader::~Loader() { Stop(); }
 
+void Loader::Enqueue(Item item) {
+  engine_.Hold(item.model);
+  repository_.Announce(item.model, item.version);
+  queue_.push_back(std::move(item));
+}
+
 void Loader::OnVersionRegistered(const std::string& model_id, int64_t version,
                                  const std::filesystem::path& path) {
-  engine_.Hold(model_id);
-  repository_.Announce(model_id, version);
   {
     const std::lock_guard lock(mutex_);
-    queue_.push_back({model_id, version, path});
+    Item item{model_id, version, path, {}};
+    served_[model_id] = item;
+    Enqueue(std::move(item));
   }
   wake_.notify_one();
 }
 
-void Loader::OnModelDeleted(const std::string& model_id) { repository_.Unload(model_id); }
+void Loader::OnModelDeleted(const std::string& model_id) {
+  const std::lock_guard lock(mutex_);
+  served_.erase(model_id);
+  repository_.Remove(model_id);
+}
+
+void Loader::Load(const std::string& model, Done done) {
+  Status failure;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = served_.find(model);
+    if (stopping_) {
+      failure = Unavailable("the server is stopping");
+    } else if (found == served_.end()) {
+      failure = NoSuchModel(model);
+    } else {
+      Item item = found->second;
+      item.done = done;
+      Enqueue(std::move(item));
+    }
+  }
+  if (!failure.ok()) return done(failure);
+  wake_.notify_one();
+}
 
 bool Loader::Idle() const {
   const std::lock_guard lock(mutex_);
@@ -48,16 +77,26 @@ void Loader::Run() {
     queue_.pop_front();
     loading_ = true;
     lock.unlock();
-    LoadOne(item);
+    const Status status = LoadOne(item);
     engine_.Release(item.model);
+    if (item.done) item.done(status);
     lock.lock();
     loading_ = false;
+    if (!queue_.empty() || !on_idle_) continue;
+    lock.unlock();
+    on_idle_();
+    lock.lock();
   }
-  for (const Item& item : queue_) engine_.Release(item.model);
-  queue_.clear();
+  std::deque<Item> dropped;
+  dropped.swap(queue_);
+  lock.unlock();
+  for (const Item& item : dropped) {
+    engine_.Release(item.model);
+    if (item.done) item.done(Unavailable("the server is stopping"));
+  }
 }
 
-void Loader::LoadOne(const Item& item) {
+Status Loader::LoadOne(const Item& item) {
   const auto start = std::chrono::steady_clock::now();
   const Status status = repository_.Load(item.model, item.version, item.path);
   const double ms =
@@ -68,6 +107,7 @@ void Loader::LoadOne(const Item& item) {
   } else {
     spdlog::error("serving: {}", status.ToString());
   }
+  return status;
 }
 
 }  // namespace haq::server::serving

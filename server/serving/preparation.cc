@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "server/serving/outputs.h"
+
 namespace haq::server::serving {
 namespace {
 
@@ -29,9 +31,9 @@ Status CheckNames(const Request& request) {
                         request.inputs[0].name, kInputName);
   }
   for (size_t i = 0; i < request.outputs.size(); ++i) {
-    if (request.outputs[i] != kOutputName) {
+    if (request.outputs[i].name != kOutputName) {
       return InvalidField(fmt::format("outputs[{}].name", i),
-                          "the model has no output '{}', only '{}'", request.outputs[i],
+                          "the model has no output '{}', only '{}'", request.outputs[i].name,
                           kOutputName);
     }
   }
@@ -70,24 +72,27 @@ Result<Prepared> PrepareTensor(const InputTensor& input, const ServedModel& mode
   HAQ_RETURN_IF_ERROR(CheckTensorShape(input.shape, model));
   HAQ_RETURN_IF_ERROR(CheckBatch(input.shape[0], settings));
   const auto elements = static_cast<size_t>(input.shape[0] * model.loaded().input_elements());
-  Prepared prepared{input.shape[0], {}};
+  TensorValues values;
+  if (input.datatype != kFp32) values.element_bytes = 1;
+  if (input.datatype == kInt8) values.flip = 0x80;
   if (const auto* raw = std::get_if<RawContent>(&input.content)) {
-    if (raw->bytes.size() != elements * sizeof(float)) {
-      return InvalidField("raw_input_contents[0]", "has {} bytes; shape {} of FP32 takes {}",
-                          raw->bytes.size(), ShapeText(input.shape), elements * sizeof(float));
+    if (raw->bytes.size() != elements * values.element_bytes) {
+      return InvalidField("raw_input_contents[0]", "has {} bytes; shape {} of {} takes {}",
+                          raw->bytes.size(), ShapeText(input.shape), input.datatype,
+                          elements * values.element_bytes);
     }
-    prepared.samples = raw->bytes;
-    return prepared;
+    values.bytes = raw->bytes;
+    return Prepared{input.shape[0], values};
   }
   const auto* floats = std::get_if<FloatContent>(&input.content);
   const size_t found = floats != nullptr ? floats->size() : 0;
-  if (found != elements) {
+  if (found != elements || input.datatype != kFp32) {
     return InvalidField("inputs[0].contents.fp32_contents", "has {} values; shape {} takes {}",
                         found, ShapeText(input.shape), elements);
   }
-  prepared.samples =
+  values.bytes =
       std::span(reinterpret_cast<const uint8_t*>(floats->data()), floats->size() * sizeof(float));
-  return prepared;
+  return Prepared{input.shape[0], values};
 }
 
 // 4 bytes little-endian length and the element, `count` times, and nothing after.
@@ -145,27 +150,60 @@ Result<Prepared> PrepareImages(const InputTensor& input, const Settings& setting
   return Prepared{input.shape[0], std::move(images)};
 }
 
+Result<Prepared> PrepareInput(const InputTensor& input, const ServedModel& model,
+                              const Settings& settings) {
+  if (input.datatype == kFp32 || input.datatype == kUint8 || input.datatype == kInt8) {
+    return PrepareTensor(input, model, settings);
+  }
+  if (input.datatype == kBytes) return PrepareImages(input, settings);
+  return InvalidField("inputs[0].datatype",
+                      "'{}' is not supported; allowed are FP32, UINT8, INT8 (shape {}) and "
+                      "BYTES (encoded images, shape [N])",
+                      input.datatype, ExpectedShape(model));
+}
+
 }  // namespace
 
 Result<Prepared> Prepare(const Request& request, const ServedModel& model,
                          const Settings& settings) {
   HAQ_RETURN_IF_ERROR(CheckNames(request));
-  const InputTensor& input = request.inputs[0];
-  if (input.datatype == kFp32) return PrepareTensor(input, model, settings);
-  if (input.datatype == kBytes) return PrepareImages(input, settings);
-  return InvalidField("inputs[0].datatype",
-                      "'{}' is not supported; allowed are FP32 (shape {}) and BYTES (encoded "
-                      "images, shape [N])",
-                      input.datatype, ExpectedShape(model));
+  for (size_t i = 0; i < request.outputs.size(); ++i) {
+    HAQ_RETURN_IF_ERROR(CheckOutput(request.outputs[i], fmt::format("outputs[{}]", i), model));
+  }
+  const InputTensor& told = request.inputs[0];
+  if (!told.one_sample) return PrepareInput(told, model, settings);
+  InputTensor input = told;
+  input.shape = {1};
+  if (input.datatype != kBytes) {
+    input.shape.insert(input.shape.end(), model.input_shape().begin(), model.input_shape().end());
+  }
+  return PrepareInput(input, model, settings);
 }
+
+namespace {
+
+// Levels become the real values they stand for, which quantizing makes the same levels of again.
+void FillValues(const TensorValues& values, size_t first, const ServedModel& model,
+                std::span<float> floats) {
+  if (values.element_bytes == sizeof(float)) {
+    std::memcpy(floats.data(), values.bytes.data() + first * sizeof(float), floats.size_bytes());
+    return;
+  }
+  const auto& real = model.input_levels();
+  const uint8_t* const levels = values.bytes.data() + first;
+  for (size_t i = 0; i < floats.size(); ++i) {
+    floats[i] = real[static_cast<uint8_t>(levels[i] ^ values.flip)];
+  }
+}
+
+}  // namespace
 
 Status FillSamples(const Prepared& prepared, int64_t first, int64_t count, const ServedModel& model,
                    const Settings& settings, std::span<float> floats) {
   const auto elements = static_cast<size_t>(model.loaded().input_elements());
-  if (const auto* bytes = std::get_if<std::span<const uint8_t>>(&prepared.samples)) {
-    const size_t sample_bytes = elements * sizeof(float);
-    std::memcpy(floats.data(), bytes->data() + static_cast<size_t>(first) * sample_bytes,
-                static_cast<size_t>(count) * sample_bytes);
+  if (const auto* values = std::get_if<TensorValues>(&prepared.samples)) {
+    FillValues(*values, static_cast<size_t>(first) * elements, model,
+               floats.first(static_cast<size_t>(count) * elements));
     return {};
   }
   const auto& images = std::get<std::vector<EncodedImage>>(prepared.samples);

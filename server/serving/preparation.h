@@ -14,10 +14,16 @@ namespace haq::server::serving {
 
 using EncodedImage = std::span<const uint8_t>;
 
+// Values of FP32, UINT8 or INT8 as they came in, possibly at any address.
+struct TensorValues {
+  std::span<const uint8_t> bytes;
+  size_t element_bytes = 4;
+  uint8_t flip = 0;  // of one byte: what makes its level of it by exclusive or
+};
+
 struct Prepared {
-  int64_t batch = 0;  // N
-  // Float values as they came in (possibly at any address), or one encoded image a sample.
-  std::variant<std::span<const uint8_t>, std::vector<EncodedImage>> samples;
+  int64_t batch = 0;                                              // N
+  std::variant<TensorValues, std::vector<EncodedImage>> samples;  // images: one a sample
 };
 
 // kInvalidArgument names the field (inputs[0].shape, outputs[0].name, ...), what it was and what is

@@ -38,7 +38,10 @@ Status Repository::Load(const std::string& model, int64_t version,
   std::shared_ptr<const ServedModel> old;
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(model);
-  if (found == entries_.end() || found->second.status.version != version) return {};
+  if (found == entries_.end() || found->second.status.version != version ||
+      found->second.status.state == ModelStatus::State::kUnloaded) {
+    return {};
+  }
   Entry& entry = found->second;
   if (!loaded.ok()) {
     entry.status.state = ModelStatus::State::kFailed;
@@ -52,14 +55,30 @@ Status Repository::Load(const std::string& model, int64_t version,
   return {};
 }
 
-void Repository::Unload(const std::string& model) {
+std::shared_ptr<const ServedModel> Repository::TakeReady(Entry& entry) {
+  if (entry.ready != nullptr) metrics_.RemoveModel(entry.status.name);
+  entry.status.ready_version = 0;
+  return std::move(entry.ready);
+}
+
+Status Repository::Unload(const std::string& model) {
+  std::shared_ptr<const ServedModel> old;
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(model);
+  if (found == entries_.end()) return NoSuchModel(model);
+  old = TakeReady(found->second);
+  found->second.status.state = ModelStatus::State::kUnloaded;
+  found->second.status.reason = "unloaded";
+  return {};
+}
+
+void Repository::Remove(const std::string& model) {
   std::shared_ptr<const ServedModel> old;
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(model);
   if (found == entries_.end()) return;
-  old = std::move(found->second.ready);
+  old = TakeReady(found->second);
   entries_.erase(found);
-  metrics_.RemoveModel(model);
 }
 
 Result<std::shared_ptr<const ServedModel>> Repository::Acquire(const std::string& model,
@@ -69,6 +88,9 @@ Result<std::shared_ptr<const ServedModel>> Repository::Acquire(const std::string
   if (found == entries_.end()) return NoSuchModel(model);
   const Entry& entry = found->second;
   if (entry.ready == nullptr) {
+    if (entry.status.state == ModelStatus::State::kUnloaded) {
+      return Unavailable("model '{}' was unloaded; it answers once it is loaded again", model);
+    }
     if (entry.status.state == ModelStatus::State::kFailed) {
       return Unavailable("model '{}' could not be loaded: {}", model, entry.status.reason);
     }

@@ -18,9 +18,10 @@ namespace haq::server::serving {
 
 struct ModelStatus {
   enum class State {
-    kLoading,  // announced; nothing answers yet, or the version before does
-    kReady,    // answers requests
-    kFailed,   // the newest version could not be loaded; `reason` says why
+    kLoading,   // announced; nothing answers yet, or the version before does
+    kReady,     // answers requests
+    kFailed,    // the newest version could not be loaded; `reason` says why
+    kUnloaded,  // somebody asked for it: nothing answers
   };
   std::string name;
   int64_t version = 0;  // the announced one
@@ -41,8 +42,11 @@ class Repository {
   // Loads an announced version. A version that is not the newest announced one any more is dropped
   // (OK). A failure is remembered, and the version before, if there is one, goes on answering.
   Status Load(const std::string& model, int64_t version, const std::filesystem::path& path);
-  // Requests that run keep their version; new ones are kNotFound.
-  void Unload(const std::string& model);
+  // Requests that run keep their version; new ones are kUnavailable until it is announced again.
+  // kNotFound for a model that was never announced.
+  Status Unload(const std::string& model);
+  // The model is gone: new requests are kNotFound.
+  void Remove(const std::string& model);
 
   // The version that answers; `version` empty is any. kNotFound names the model, or the version and
   // the one that is served; kUnavailable while it is loaded, and with the reason when that failed.
@@ -56,6 +60,9 @@ class Repository {
     ModelStatus status;
     std::shared_ptr<const ServedModel> ready;
   };
+
+  // The caller holds mutex_, and releases what is returned after it.
+  std::shared_ptr<const ServedModel> TakeReady(Entry& entry);
 
   const Settings settings_;
   metrics::Metrics& metrics_;

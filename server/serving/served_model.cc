@@ -17,6 +17,11 @@ std::vector<int64_t> SourceOrder(const std::vector<int32_t>& stored) {
   return {stored.begin(), stored.end()};
 }
 
+ServedModel::Quantization EightBits(const artifact::Tensor& tensor) {
+  if (tensor.type == artifact::DataType::kUint8) return {tensor.scale, tensor.zero_point};
+  return {tensor.scale * 256, tensor.zero_point / 256};
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const ServedModel>> ServedModel::Load(const std::string& name,
@@ -43,6 +48,13 @@ Result<std::shared_ptr<const ServedModel>> ServedModel::Load(const std::string& 
   if (!preprocess.ok()) return preprocess.status().WithContext(context);
   served->preprocess_ = *std::move(preprocess);
   served->output_shape_ = SourceOrder(parsed->tensors[static_cast<size_t>(parsed->output)].shape);
+  served->input_quantization_ = EightBits(parsed->tensors[static_cast<size_t>(parsed->input)]);
+  served->output_quantization_ = EightBits(parsed->tensors[static_cast<size_t>(parsed->output)]);
+  for (int level = 0; level < 256; ++level) {
+    served->input_levels_[static_cast<size_t>(level)] =
+        static_cast<float>(level - served->input_quantization_.zero_point) *
+        served->input_quantization_.scale;
+  }
   auto loaded = runtime::LoadedModel::Create(*std::move(parsed));
   if (!loaded.ok()) return loaded.status().WithContext(context);
   served->loaded_ = *std::move(loaded);

@@ -1,6 +1,7 @@
 // One loaded version of a model: the mapped artifact, what clients may know of it, its sessions.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "core/runtime/session.h"
 #include "server/metrics/metrics.h"
 #include "server/serving/settings.h"
+#include "server/serving/statistics.h"
 
 namespace haq::server::serving {
 
@@ -37,6 +39,18 @@ class ServedModel {
   // Of one sample, in the source network's order: [C, H, W], and [classes] or [C, H, W].
   const std::vector<int64_t>& input_shape() const { return loaded_->model().input_shape; }
   const std::vector<int64_t>& output_shape() const { return output_shape_; }
+  // How quantized levels are told to clients: real = scale * (level - zero_point), 0 <= level <=
+  // 255. Of an output that the network makes in 16 bits the upper 8.
+  struct Quantization {
+    float scale = 1;
+    int32_t zero_point = 0;
+  };
+  const Quantization& input_quantization() const { return input_quantization_; }
+  const Quantization& output_quantization() const { return output_quantization_; }
+  // The real value of every level of the input.
+  const std::array<float, 256>& input_levels() const { return input_levels_; }
+  // What clients are told of its use; thread-safe.
+  Statistics& statistics() const { return statistics_; }
   // Samples that a session takes at a time.
   int64_t session_batch() const { return session_batch_; }
 
@@ -67,6 +81,9 @@ class ServedModel {
   std::shared_ptr<const runtime::LoadedModel> loaded_;
   data::Preprocess preprocess_;
   std::vector<int64_t> output_shape_;
+  Quantization input_quantization_, output_quantization_;
+  std::array<float, 256> input_levels_{};
+  mutable Statistics statistics_;
   int64_t session_batch_ = 1;
   size_t max_arena_bytes_ = 0;
 

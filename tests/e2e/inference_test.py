@@ -127,7 +127,7 @@ class Inference(ServerTest):
             request.inputs[0].shape[:] = [1, 3, 16, 64]
 
         def set_type(request):
-            request.inputs[0].datatype = "INT8"
+            request.inputs[0].datatype = "FP16"
 
         def set_name(request):
             request.inputs[0].name = "images"

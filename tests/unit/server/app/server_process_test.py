@@ -15,6 +15,8 @@ import unittest
 import urllib.error
 import urllib.request
 
+import grpc
+
 BINARY = sys.argv.pop()
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 
@@ -83,6 +85,38 @@ class ServerProcess(unittest.TestCase):
             self.assertEqual(process.returncode, 0, errors)
             self.assertEqual(rest, "")
             self.assertFalse((self.data / "run/ports.json").exists())
+
+    def test_health_and_reflection_over_grpc(self):
+        """Messages by hand: Debian has no stubs of these services."""
+        process, _, ports = self.start_and_wait()
+        serving, not_serving = b"\x08\x01", b"\x08\x02"
+
+        def check_request(service):
+            return b"\x0a" + bytes([len(service)]) + service.encode() if service else b""
+
+        as_is = {"request_serializer": bytes, "response_deserializer": bytes}
+        with grpc.insecure_channel(f"127.0.0.1:{ports['grpc']}") as channel:
+            check = channel.unary_unary("/grpc.health.v1.Health/Check", **as_is)
+            deadline = time.monotonic() + 30
+            while check(check_request("")) != serving and time.monotonic() < deadline:
+                time.sleep(0.01)
+            for service in ("", "inference.GRPCInferenceService", "haq.v1.JobService"):
+                self.assertEqual(check(check_request(service)), serving, service)
+            with self.assertRaises(grpc.RpcError) as unknown:
+                check(check_request("no.such.Service"))
+            self.assertEqual(unknown.exception.code(), grpc.StatusCode.NOT_FOUND)
+
+            reflect = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                                            **as_is)
+            names = next(reflect(iter([b"\x3a\x01*"])))
+            for service in (b"inference.GRPCInferenceService", b"grpc.health.v1.Health", b"haq.v1.ModelService"):
+                self.assertIn(service, names)
+
+            watch = channel.unary_stream("/grpc.health.v1.Health/Watch", **as_is)(b"")
+            self.assertEqual(next(watch), serving)
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(next(watch), not_serving)
+        self.assertEqual(process.wait(timeout=30), 0)
 
     def test_open_connections_do_not_hold_up_the_stop(self):
         process, _, ports = self.start_and_wait({"--stop-timeout-ms": "300"})

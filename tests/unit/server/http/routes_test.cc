@@ -28,14 +28,19 @@ class RoutesTest : public ::testing::Test {
   bool ready_ = true;
   metrics::Metrics metrics_;
   serving::Repository repository_{{}, metrics_};
-  Router router_ = InferenceRoutes(repository_, [this] { return ready_; });
+  serving::Engine engine_{{}, repository_, metrics_};
+  serving::Loader loader_{repository_, engine_};
+  Router router_ = InferenceRoutes(
+      {engine_, repository_, loader_, metrics_, [this] { return ready_; }, 1 << 20});
   test::ModelFolder folder_;
 };
 
 TEST_F(RoutesTest, TellsOfTheServer) {
   EXPECT_EQ(Get("/v2").status, 200);
-  EXPECT_EQ(json::parse(Get("/v2").body),
-            (json{{"name", "haq"}, {"version", kVersion}, {"extensions", json::array()}}));
+  const json server = json::parse(Get("/v2").body);
+  EXPECT_EQ(server.at("name"), "haq");
+  EXPECT_EQ(server.at("version"), kVersion);
+  EXPECT_EQ(server.at("extensions").at(4), "binary_tensor_data");
 }
 
 TEST_F(RoutesTest, TellsOfHealth) {

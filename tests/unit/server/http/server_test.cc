@@ -73,6 +73,16 @@ class ServerTest : public ::testing::Test {
       respond({.body = request.parameters.at("name") + "=" + request.body,
                .headers = {{"X-Type", request.content_type}}});
     });
+    router.Add(Method::kGet, "/headers", [](const Request& request, const Respond& respond) {
+      std::string text;
+      for (const auto& [name, value] : request.headers) text += name + "=" + value + ";";
+      respond({.body = text});
+    });
+    router.Add(Method::kPost, "/abort", [this](const Request& request, const Respond& respond) {
+      request.on_abort([this] { ++aborted_; });
+      const std::lock_guard lock(mutex_);
+      held_.push_back(respond);
+    });
     router.Add(Method::kGet, "/later", [this](const Request&, const Respond& respond) {
       const std::lock_guard lock(mutex_);
       held_.push_back(respond);
@@ -112,6 +122,7 @@ class ServerTest : public ::testing::Test {
   std::mutex mutex_;
   std::vector<std::string> seen_;
   std::vector<Respond> held_;
+  std::atomic<int> aborted_ = 0;
   std::unique_ptr<Server> server_;
 };
 
@@ -294,6 +305,72 @@ TEST_F(ServerTest, ManyClientsAtOnce) {
   }
   for (auto& client : clients) client.join();
   EXPECT_EQ(good, 400);
+}
+
+TEST_F(ServerTest, HandlersSeeTheHeadersInLowerCase) {
+  Start();
+  EXPECT_THAT(Exchange("GET /headers HTTP/1.1\r\nX-One: 1\r\nACCEPT-ENCODING: gzip\r\n"
+                       "Connection: close\r\n\r\n"),
+              AllOf(HasSubstr("x-one=1;"), HasSubstr("accept-encoding=gzip;")));
+}
+
+TEST_F(ServerTest, BodiesTogetherAreBounded) {
+  Start({.max_body_bytes = 100, .max_buffered_bytes = 150});
+  Client first(server_->port());
+  first.Send("POST /abort HTTP/1.1\r\nContent-Length: 90\r\n\r\n" + std::string(90, 'x'));
+  const Respond respond = TakeHeld();
+  const std::string refused = "503 Service Unavailable";
+  EXPECT_THAT(
+      Exchange("POST /echo/a HTTP/1.1\r\nContent-Length: 61\r\n\r\n" + std::string(61, 'x')),
+      AllOf(HasSubstr(refused), HasSubstr("Retry-After: 1")));
+  // Of unknown size: counts as the limit.
+  EXPECT_THAT(Exchange("POST /echo/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+                       "1\r\nx\r\n0\r\n\r\n"),
+              HasSubstr(refused));
+  const std::string small =
+      "POST /echo/a HTTP/1.1\r\nConnection: close\r\nContent-Length: 60\r\n\r\n" +
+      std::string(60, 'x');
+  EXPECT_THAT(Exchange(small), HasSubstr("200 OK"));
+  EXPECT_THAT(Exchange(small), HasSubstr("200 OK")) << "what is answered counts no more";
+  respond({.body = "late"});
+  EXPECT_THAT(first.ReadAnswer(), HasSubstr("late"));
+  EXPECT_THAT(Exchange("POST /echo/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+                       "Connection: close\r\n\r\n1\r\nx\r\n0\r\n\r\n"),
+              HasSubstr("200 OK"));
+}
+
+TEST_F(ServerTest, AHandlerLearnsThatItsClientWentAway) {
+  Start();
+  {
+    Client client(server_->port());
+    client.Send("POST /abort HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+    TakeHeld();
+    EXPECT_EQ(aborted_, 0);
+  }
+  for (int i = 0; i < 1000 && aborted_ == 0; ++i) std::this_thread::sleep_for(milliseconds(5));
+  EXPECT_EQ(aborted_, 1);
+}
+
+TEST_F(ServerTest, AnAnsweredRequestIsNotAborted) {
+  Start();
+  {
+    Client client(server_->port());
+    for (int i = 0; i < 3; ++i) {
+      client.Send("POST /abort HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+      TakeHeld()({.body = "done"});
+      EXPECT_THAT(client.ReadAnswer(), HasSubstr("done"));
+    }
+    // The next request comes before this one's answer: no reason to end this one.
+    client.Send("POST /abort HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+    const Respond respond = TakeHeld();
+    client.Send("GET /hello HTTP/1.1\r\n\r\n");
+    std::this_thread::sleep_for(milliseconds(50));
+    respond({.body = "still"});
+    EXPECT_THAT(client.ReadAnswer(), HasSubstr("still"));
+    EXPECT_THAT(client.ReadAnswer(), HasSubstr("hello"));
+  }
+  std::this_thread::sleep_for(milliseconds(50));
+  EXPECT_EQ(aborted_, 0);
 }
 
 }  // namespace

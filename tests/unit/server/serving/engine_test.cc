@@ -128,10 +128,10 @@ TEST_F(EngineTest, WrongNamesAreNamed) {
   ExpectFailure(request, StatusCode::kInvalidArgument,
                 "inputs[0].name: the model has no input 'x', only 'input'");
   request = Floats(inputs, {1, 3, 8, 8});
-  request.outputs = {"output", "y"};
+  request.outputs = {{.name = "output"}, {.name = "y"}};
   ExpectFailure(request, StatusCode::kInvalidArgument,
                 "outputs[1].name: the model has no output 'y', only 'output'");
-  request.outputs = {"output", "output"};
+  request.outputs = {{.name = "output"}, {.name = "output"}};
   ExpectFailure(request, StatusCode::kInvalidArgument, "outputs[1].name: 'output' was asked for");
   request = Floats(inputs, {1, 3, 8, 8});
   request.inputs.push_back(request.inputs[0]);

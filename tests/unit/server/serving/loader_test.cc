@@ -66,6 +66,29 @@ TEST_F(LoaderTest, ADeletedModelIsGoneAndANewOneOfThatNameAnswers) {
             test::DirectAnswers(test::SmallModel(2), test::SmallInputs(1)));
 }
 
+TEST_F(LoaderTest, LoadsAgainAndTellsHowItEnded) {
+  const auto load = [this](const std::string& model) {
+    std::promise<Status> promise;
+    loader_.Load(model, [&](const Status& status) { promise.set_value(status); });
+    return promise.get_future().get();
+  };
+  EXPECT_EQ(load("small").code(), StatusCode::kNotFound);
+  const auto path = folder_.Save(test::SmallModel(1), "a.haq");
+  loader_.OnVersionRegistered("small", 7, path);
+  WaitUntilIdle();
+  ASSERT_TRUE(loader_.Unload("small").ok());
+  EXPECT_EQ(Infer().status().code(), StatusCode::kUnavailable);
+  EXPECT_TRUE(load("small").ok());
+  EXPECT_EQ(Infer().value().version, "7");
+  ASSERT_TRUE(loader_.Unload("small").ok());
+  std::filesystem::remove(path);
+  EXPECT_EQ(load("small").code(), StatusCode::kNotFound);
+  loader_.OnModelDeleted("small");
+  EXPECT_EQ(load("small").code(), StatusCode::kNotFound);
+  loader_.Stop();
+  EXPECT_EQ(load("small").code(), StatusCode::kUnavailable);
+}
+
 TEST_F(LoaderTest, StopReleasesWhoWaits) {
   loader_.Stop();
   loader_.Stop();

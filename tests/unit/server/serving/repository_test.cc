@@ -127,9 +127,28 @@ TEST_F(RepositoryTest, ABrokenNewVersionLeavesTheOldOneServing) {
   EXPECT_EQ(repository_.List()[0].version, 2);
 }
 
-TEST_F(RepositoryTest, UnloadForgets) {
+TEST_F(RepositoryTest, AnUnloadedModelAnswersOnceItIsAnnouncedAgain) {
+  const auto path = folder_.Save(test::SmallModel(1), "a.haq");
+  EXPECT_EQ(repository_.Unload("small").code(), StatusCode::kNotFound);
+  ASSERT_TRUE(Load("small", 1, path).ok());
+  const auto running = repository_.Acquire("small", "").value();
+  ASSERT_TRUE(repository_.Unload("small").ok());
+  EXPECT_EQ(repository_.Acquire("small", "").status().code(), StatusCode::kUnavailable);
+  EXPECT_THAT(repository_.Acquire("small", "").status().message(), HasSubstr("was unloaded"));
+  EXPECT_FALSE(MetricsKnow("small"));
+  EXPECT_EQ(repository_.List()[0].state, State::kUnloaded);
+  EXPECT_EQ(repository_.List()[0].ready_version, 0);
+  // A load that was under way when it was unloaded brings nothing back.
+  EXPECT_TRUE(repository_.Load("small", 1, path).ok());
+  EXPECT_FALSE(repository_.Acquire("small", "").ok());
+  ASSERT_TRUE(Load("small", 1, path).ok());
+  EXPECT_TRUE(repository_.Acquire("small", "").ok());
+  EXPECT_TRUE(running->TakeSession().ok());
+}
+
+TEST_F(RepositoryTest, RemoveForgets) {
   ASSERT_TRUE(Load("small", 1, folder_.Save(test::SmallModel(1), "a.haq")).ok());
-  repository_.Unload("small");
+  repository_.Remove("small");
   EXPECT_EQ(repository_.Acquire("small", "").status().code(), StatusCode::kNotFound);
   EXPECT_FALSE(repository_.Knows("small"));
   EXPECT_FALSE(MetricsKnow("small"));
