@@ -1,11 +1,21 @@
-// How serving learns which quantized versions exist.
+// How serving learns which quantized versions exist, and metrics how good they are.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace haq::server::api {
+
+// How good a version is, by the report of the job that made it; what that does not say is not set.
+struct ServedFigures {
+  int64_t version = 0;
+  // Fractions.
+  std::optional<double> fp32_top1 = {}, int8_top1 = {}, agreement = {};
+  std::optional<double> sqnr_db = {};
+  bool operator==(const ServedFigures&) const = default;
+};
 
 // One version of a model and where its .haq file lies. The file does not change; it may be unlinked
 // when the model is deleted (a mapping of it stays valid).
@@ -13,7 +23,8 @@ struct ServedVersion {
   std::string model_id;  // without "models/"
   int64_t version = 0;   // 1, 2, ...
   std::filesystem::path path;
-  bool served = false;  // the version that answers requests which name none
+  bool served = false;         // the version that answers requests which name none
+  ServedFigures figures = {};  // of the served one
 };
 
 // Called after the change is stored, from one of the server's threads, one call at a time for a
@@ -25,6 +36,8 @@ class ArtifactListener {
   // `version` is now the served version of `model_id`.
   virtual void OnVersionRegistered(const std::string& model_id, int64_t version,
                                    const std::filesystem::path& path) = 0;
+  // Of the version that OnVersionRegistered told of just now.
+  virtual void OnFigures(const std::string& model_id, const ServedFigures& figures) = 0;
   virtual void OnModelDeleted(const std::string& model_id) = 0;
 };
 

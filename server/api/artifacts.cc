@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "server/api/convert.h"
+#include "server/api/figures.h"
 #include "server/api/names.h"
 #include "server/api/pages.h"
 
@@ -91,8 +92,11 @@ Result<std::vector<ServedVersion>> Artifacts::AllVersions() {
     constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
     for (const auto& model : transaction.ListModels("", kAll)) {
       for (const auto& artifact : transaction.ListArtifacts(model.id, "", 0, kAll)) {
-        versions.push_back({model.id, artifact.version, context_.blobs.PathOf(artifact.sha256),
-                            artifact.version == model.served_version});
+        const bool served = artifact.version == model.served_version;
+        versions.push_back(
+            {model.id, artifact.version, context_.blobs.PathOf(artifact.sha256), served,
+             served ? FiguresOf(transaction.FindReport(artifact.job), artifact.version)
+                    : ServedFigures{.version = artifact.version}});
       }
     }
     return {};

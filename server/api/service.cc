@@ -114,6 +114,9 @@ Status Service::StartWorkers(const WorkerOptions& options) {
   const bool only_one = options.count == 1;
   callbacks.on_exit = [this, only_one](const std::string& worker, const jobs::ProcessExit& exit) {
     spdlog::warn("worker {} {}", worker, exit.Describe());
+    if (options_.job_listener != nullptr && !queue_->closed()) {
+      options_.job_listener->OnWorkerRestart(exit.Crashed());
+    }
     LogFailure("releasing a worker's job", queue_->ReleaseWorker(worker, exit, only_one));
   };
   callbacks.on_failure = [](const Status& reason) {

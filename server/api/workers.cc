@@ -5,6 +5,7 @@
 
 #include "core/artifact/file.h"
 #include "core/base/file.h"
+#include "server/api/figures.h"
 #include "server/api/names.h"
 
 namespace haq::server::api {
@@ -179,6 +180,8 @@ Result<pb::CompleteJobResponse> Workers::Complete(const pb::CompleteJobRequest& 
   if (context_.artifact_listener) {
     context_.artifact_listener->OnVersionRegistered(artifact.model_id, artifact.version,
                                                     context_.blobs.PathOf(artifact.sha256));
+    context_.artifact_listener->OnFigures(artifact.model_id,
+                                          FiguresOf(request.report_json(), artifact.version));
   }
   pb::CompleteJobResponse response;
   response.set_artifact(VersionName(artifact.model_id, artifact.version));

@@ -40,4 +40,41 @@ void JobMetrics::OnStateChange(const std::string&, jobs::JobState from, jobs::Jo
 
 void JobMetrics::OnCalibrationImages(int64_t images) { metrics_.AddCalibrationImages(images); }
 
+void JobMetrics::OnCalibrationSpeed(const std::string& job, double images_per_second) {
+  const std::lock_guard lock(mutex_);
+  if (images_per_second > 0) {
+    speeds_[job] = images_per_second;
+  } else {
+    speeds_.erase(job);
+  }
+  double sum = 0;
+  for (const auto& [name, speed] : speeds_) sum += speed;
+  metrics_.SetCalibrationSpeed(sum);
+}
+
+void JobMetrics::OnPhase(const std::string& phase, double seconds) {
+  metrics_.ObserveJobPhase(phase, seconds);
+}
+
+void JobMetrics::OnWorkerRestart(bool crashed) { metrics_.CountWorkerRestart(crashed); }
+
+void FigureMetrics::OnVersionRegistered(const std::string& model_id, int64_t version,
+                                        const std::filesystem::path& path) {
+  next_.OnVersionRegistered(model_id, version, path);
+}
+
+void FigureMetrics::OnFigures(const std::string& model_id, const api::ServedFigures& figures) {
+  metrics_.SetServedFigures(model_id, {.version = figures.version,
+                                       .fp32_top1 = figures.fp32_top1,
+                                       .int8_top1 = figures.int8_top1,
+                                       .agreement = figures.agreement,
+                                       .sqnr_db = figures.sqnr_db});
+  next_.OnFigures(model_id, figures);
+}
+
+void FigureMetrics::OnModelDeleted(const std::string& model_id) {
+  metrics_.RemoveServedFigures(model_id);
+  next_.OnModelDeleted(model_id);
+}
+
 }  // namespace haq::server::app

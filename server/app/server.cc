@@ -80,11 +80,12 @@ Status Server::OpenService() {
   options.data_dir = settings_.data_dir;
   options.limits = settings_.api;
   options.queue = settings_.jobs;
-  options.artifact_listener = &loader_;
+  options.artifact_listener = &figure_metrics_;
   options.job_listener = &job_metrics_;
   auto service = api::Service::Open(options);
   if (!service.ok()) return service.status().WithContext("--data-dir");
   service_ = *std::move(service);
+  storage_metrics_ = std::make_unique<StorageMetrics>(service_->data_folder(), metrics_);
   // Of a server that was killed.
   std::error_code ignored;
   std::filesystem::remove(ports_file(), ignored);
@@ -95,7 +96,8 @@ Status Server::LoadModels() {
   HAQ_ASSIGN_OR_RETURN(const auto versions, service_->artifacts().AllVersions());
   for (const api::ServedVersion& version : versions) {
     if (version.served) {
-      loader_.OnVersionRegistered(version.model_id, version.version, version.path);
+      figure_metrics_.OnVersionRegistered(version.model_id, version.version, version.path);
+      figure_metrics_.OnFigures(version.model_id, version.figures);
     }
   }
   return {};
@@ -112,7 +114,11 @@ Status Server::StartHttp() {
   };
 
   options.port = settings_.metrics_port;
-  auto metrics = http::Server::Start(options, http::MetricsRoutes(metrics_), count);
+  auto metrics = http::Server::Start(options, http::MetricsRoutes([this] {
+                                       storage_metrics_->Update();
+                                       return metrics_.Scrape();
+                                     }),
+                                     count);
   if (!metrics.ok()) return metrics.status().WithContext("--metrics-port");
   metrics_server_ = *std::move(metrics);
 

@@ -11,6 +11,7 @@
 #include "server/api/service.h"
 #include "server/app/job_metrics.h"
 #include "server/app/settings.h"
+#include "server/app/storage_metrics.h"
 #include "server/http/server.h"
 #include "server/metrics/metrics.h"
 #include "server/rpc/inference_service.h"
@@ -67,8 +68,10 @@ class Server {
   serving::Repository repository_;
   serving::Engine engine_;
   serving::Loader loader_;
+  FigureMetrics figure_metrics_{metrics_, loader_};
   rpc::InferenceService inference_;
   std::unique_ptr<api::Service> service_;
+  std::unique_ptr<StorageMetrics> storage_metrics_;
   std::unique_ptr<http::Server> metrics_server_;
   std::unique_ptr<http::Server> http_server_;
   std::unique_ptr<rpc::GrpcServer> grpc_server_;

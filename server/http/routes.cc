@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "server/oip/describe.h"
 #include "server/oip/to_json.h"
@@ -50,14 +51,15 @@ Router InferenceRoutes(const InferenceParts& parts) {
   return router;
 }
 
-Router MetricsRoutes(const metrics::Metrics& metrics) {
+Router MetricsRoutes(std::function<std::string()> scrape) {
   Router router;
-  router.Add(Method::kGet, "/metrics", [&metrics](const Request&, const Respond& respond) {
-    Response response;
-    response.content_type = metrics::Metrics::kContentType;
-    response.body = metrics.Scrape();
-    respond(std::move(response));
-  });
+  router.Add(Method::kGet, "/metrics",
+             [scrape = std::move(scrape)](const Request&, const Respond& respond) {
+               Response response;
+               response.content_type = metrics::Metrics::kContentType;
+               response.body = scrape();
+               respond(std::move(response));
+             });
   return router;
 }
 

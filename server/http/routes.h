@@ -1,6 +1,9 @@
 // What the HTTP server answers: the Open Inference Protocol's REST part, and the metrics.
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "server/http/infer_routes.h"
 #include "server/http/router.h"
 #include "server/metrics/metrics.h"
@@ -11,7 +14,7 @@ namespace haq::server::http {
 // all of infer_routes.h.
 Router InferenceRoutes(const InferenceParts& parts);
 
-// GET /metrics.
-Router MetricsRoutes(const metrics::Metrics& metrics);
+// GET /metrics answers what `scrape` returns.
+Router MetricsRoutes(std::function<std::string()> scrape);
 
 }  // namespace haq::server::http

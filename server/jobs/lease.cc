@@ -173,9 +173,12 @@ void Queue::CountImages(Effects& effects, int64_t job, int64_t done) {
   counted = std::max(counted, done);
 }
 
-void Queue::ApplyEvent(Effects& effects, store::JobRecord& job, const haq::v1::JobEvent& event) {
+void Queue::ApplyEvent(Effects& effects, store::JobRecord& job, int64_t now_us,
+                       const haq::v1::JobEvent& event) {
   if (event.has_progress()) {
     job.progress = event.progress().SerializeAsString();
+    effects.progress.push_back(
+        {job.number, now_us, event.progress().phase(), event.progress().images_per_second()});
     if (event.progress().phase() == "calibrate") {
       CountImages(effects, job.number, event.progress().done());
     }
@@ -190,7 +193,7 @@ Result<bool> Queue::Report(const Lease& lease, const std::vector<haq::v1::JobEve
     HAQ_RETURN_IF_ERROR(CheckEvents(job, events));
     const int64_t now_us = clock_.NowUs();
     for (const haq::v1::JobEvent& event : events) {
-      ApplyEvent(effects, job, event);
+      ApplyEvent(effects, job, now_us, event);
       AppendEvent(transaction, effects, job, now_us, event);
     }
     job.lease.expire_time_us = now_us + options_.lease_ms * 1000;

@@ -33,7 +33,8 @@ Queue::Queue(store::Metadata& metadata, store::BlobStore& blobs, std::filesystem
       checkpoints_(std::move(checkpoints)),
       clock_(clock),
       options_(options),
-      listener_(listener) {}
+      listener_(listener),
+      phases_(listener) {}
 
 Status Queue::Recover() {
   HAQ_RETURN_IF_ERROR(ReleaseLocal("the server was restarted"));
@@ -74,12 +75,14 @@ Status Queue::Transact(const Function& function) {
 
 void Queue::Publish(const Effects& effects) {
   bool queued = false;
+  for (const Effects::Progress& progress : effects.progress) phases_.Enter(progress);
   for (const Effects::StateChange& change : effects.state_changes) {
     queued |= change.to == JobState::kQueued;
     if (IsFinal(change.to)) {
       const std::lock_guard lock(calibrated_mutex_);
       calibrated_.erase(change.job);
     }
+    phases_.Leave(change.job, clock_.NowUs());
     if (listener_) listener_->OnStateChange(JobName(change.job), change.from, change.to);
   }
   if (listener_ && effects.calibration_images > 0) {

@@ -17,6 +17,7 @@
 #include "haq/v1/jobs.pb.h"
 #include "server/jobs/listener.h"
 #include "server/jobs/notifier.h"
+#include "server/jobs/phase_clock.h"
 #include "server/jobs/transitions.h"
 #include "server/store/blob_store.h"
 #include "server/store/clock.h"
@@ -139,7 +140,8 @@ class Queue {
   Status ReleaseRunning(
       const std::function<bool(const store::JobRecord&)>& matches,
       const std::function<void(store::Transaction&, Effects&, store::JobRecord&)>& release);
-  void ApplyEvent(Effects& effects, store::JobRecord& job, const haq::v1::JobEvent& event);
+  void ApplyEvent(Effects& effects, store::JobRecord& job, int64_t now_us,
+                  const haq::v1::JobEvent& event);
   Status ReadInputs(store::Transaction& transaction, LeasedJob& leased) const;
   void LoadCheckpoint(LeasedJob& leased) const;
   void Publish(const Effects& effects);
@@ -152,6 +154,7 @@ class Queue {
   const store::Clock& clock_;
   const QueueOptions options_;
   Listener* const listener_;
+  PhaseClock phases_;
   Notifier events_;
   Notifier queued_;
   std::atomic<bool> closed_{false};

@@ -28,6 +28,14 @@ struct Effects {
   std::vector<StateChange> state_changes;
   std::set<int64_t> jobs_with_events;
   int64_t calibration_images = 0;
+  // Progress that a running job told of.
+  struct Progress {
+    int64_t job = 0;
+    int64_t time_us = 0;
+    std::string phase;
+    double images_per_second = 0;
+  };
+  std::vector<Progress> progress;
   // Removed when nothing refers to them any more.
   std::vector<std::string> released_blobs;
   std::vector<std::string> released_checkpoints;

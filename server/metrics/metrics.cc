@@ -6,10 +6,13 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
+#include <utility>
+#include <vector>
 
 #include "core/base/version.h"
 #include "server/metrics/process.h"
@@ -24,6 +27,16 @@ using prometheus::Histogram;
 
 constexpr std::array<std::string_view, 5> kJobStates = {"queued", "running", "succeeded", "failed",
                                                         "cancelled"};
+
+constexpr std::array<std::string_view, 9> kPhases = {"import",      "equalize", "calibrate",
+                                                     "adaround",    "lower",    "layers",
+                                                     "sensitivity", "evaluate", "upload"};
+
+const Histogram::BucketBoundaries& PhaseSeconds() {
+  static const Histogram::BucketBoundaries buckets = {0.1, 0.5, 1,   2.5, 5,    10,
+                                                      30,  60,  120, 300, 1200, 3600};
+  return buckets;
+}
 
 // From the fastest small network to the slowest big batch.
 const Histogram::BucketBoundaries& Seconds() {
@@ -41,6 +54,11 @@ template <typename Builder>
 auto& Build(Builder builder, prometheus::Registry& registry, const char* name, const char* help) {
   return builder.Name(name).Help(help).Register(registry);
 }
+
+// The time series of a model's figures.
+struct FigureSeries {
+  std::vector<std::pair<Family<Gauge>*, Gauge*>> gauges;
+};
 
 // The time series of one model. Request counters per code are made when the code first occurs.
 struct ModelSeries {
@@ -62,6 +80,10 @@ struct Metrics::Impl {
       jobs.Add({{"state", std::string(state)}});
       job_changes.Add({{"state", std::string(state)}});
     }
+    for (const std::string_view phase : kPhases) {
+      phases.Add({{"phase", std::string(phase)}}, PhaseSeconds());
+    }
+    for (const char* how : {"crashed", "ended"}) restarts.Add({{"how", how}});
     models.emplace(kUnknownModel, NewModel(std::string(kUnknownModel)));
   }
 
@@ -129,11 +151,51 @@ struct Metrics::Impl {
       Build(prometheus::BuildCounter(), registry, "haq_calibration_images_total",
             "Images that calibration jobs have seen")
           .Add({});
+  Gauge& calibration_speed =
+      Build(prometheus::BuildGauge(), registry, "haq_calibration_images_per_second",
+            "Speed of the jobs that calibrate now, together")
+          .Add({});
+  Family<Histogram>& phases =
+      Build(prometheus::BuildHistogram(), registry, "haq_job_phase_duration_seconds",
+            "Time that a job's attempt spent in a phase");
+  Family<Counter>& restarts =
+      Build(prometheus::BuildCounter(), registry, "haq_worker_restarts_total",
+            "Worker processes of the server that ended by themselves");
+  Family<Gauge>& served_version = Build(prometheus::BuildGauge(), registry, "haq_served_version",
+                                        "Version that a model serves");
+  Family<Gauge>& served_top1 =
+      Build(prometheus::BuildGauge(), registry, "haq_served_top1_ratio",
+            "Top-1 accuracy of the served version on its evaluation images");
+  Family<Gauge>& served_agreement =
+      Build(prometheus::BuildGauge(), registry, "haq_served_agreement_ratio",
+            "Evaluation images on which INT8 and FP32 have the same best class");
+  Family<Gauge>& served_sqnr =
+      Build(prometheus::BuildGauge(), registry, "haq_served_sqnr_decibels",
+            "Signal-to-quantization-noise ratio of the served version's output");
+  Gauge& database_bytes = Build(prometheus::BuildGauge(), registry, "haq_store_database_bytes",
+                                "Size of the database, its write-ahead log included")
+                              .Add({});
+  Gauge& blobs = Build(prometheus::BuildGauge(), registry, "haq_store_blobs",
+                       "Stored models, shards and artifacts")
+                     .Add({});
+  Gauge& blob_bytes =
+      Build(prometheus::BuildGauge(), registry, "haq_store_blob_bytes", "Size of the blobs")
+          .Add({});
+  Gauge& free_bytes = Build(prometheus::BuildGauge(), registry, "haq_store_free_bytes",
+                            "Space that is left on the data folder's disk")
+                          .Add({});
   ProcessCollector process;
 
   std::shared_mutex mutex;
   // Guarded by mutex; a series is used under the shared lock, so that removing one is safe.
   std::map<std::string, ModelSeries, std::less<>> models;
+  std::map<std::string, FigureSeries> figures;
+
+  // The caller holds `mutex` alone.
+  void RemoveFigures(const std::string& model) {
+    for (const auto& [family, gauge] : figures[model].gauges) family->Remove(gauge);
+    figures.erase(model);
+  }
 };
 
 Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
@@ -229,6 +291,51 @@ void Metrics::MoveJob(std::string_view from, std::string_view to) {
 
 void Metrics::AddCalibrationImages(int64_t images) {
   if (images > 0) impl_->calibration_images.Increment(static_cast<double>(images));
+}
+
+void Metrics::SetCalibrationSpeed(double images_per_second) {
+  impl_->calibration_speed.Set(images_per_second);
+}
+
+void Metrics::ObserveJobPhase(const std::string& phase, double seconds) {
+  const bool known = std::find(kPhases.begin(), kPhases.end(), phase) != kPhases.end();
+  impl_->phases.Add({{"phase", known ? phase : std::string(kOtherPhase)}}, PhaseSeconds())
+      .Observe(seconds);
+}
+
+void Metrics::CountWorkerRestart(bool crashed) {
+  impl_->restarts.Add({{"how", crashed ? "crashed" : "ended"}}).Increment();
+}
+
+void Metrics::SetServedFigures(const std::string& model, const Figures& figures) {
+  const std::unique_lock lock(impl_->mutex);
+  impl_->RemoveFigures(model);
+  FigureSeries& series = impl_->figures[model];
+  const auto set = [&](Family<Gauge>& family, std::optional<double> value,
+                       prometheus::Labels labels) {
+    if (!value) return;
+    labels.emplace("model", model);
+    Gauge& gauge = family.Add(labels);
+    gauge.Set(*value);
+    series.gauges.emplace_back(&family, &gauge);
+  };
+  set(impl_->served_version, static_cast<double>(figures.version), {});
+  set(impl_->served_top1, figures.fp32_top1, {{"network", "fp32"}});
+  set(impl_->served_top1, figures.int8_top1, {{"network", "int8"}});
+  set(impl_->served_agreement, figures.agreement, {});
+  set(impl_->served_sqnr, figures.sqnr_db, {});
+}
+
+void Metrics::RemoveServedFigures(const std::string& model) {
+  const std::unique_lock lock(impl_->mutex);
+  impl_->RemoveFigures(model);
+}
+
+void Metrics::SetStorage(const Storage& storage) {
+  impl_->database_bytes.Set(static_cast<double>(storage.database_bytes));
+  impl_->blobs.Set(static_cast<double>(storage.blobs));
+  impl_->blob_bytes.Set(static_cast<double>(storage.blob_bytes));
+  impl_->free_bytes.Set(static_cast<double>(storage.free_bytes));
 }
 
 std::string Metrics::Scrape() const {

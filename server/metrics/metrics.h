@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,7 @@ namespace haq::server::metrics {
 
 // No model can have this name.
 inline constexpr std::string_view kUnknownModel = "_unknown";
+inline constexpr std::string_view kOtherPhase = "other";
 
 // Thread-safe.
 class Metrics {
@@ -57,6 +59,27 @@ class Metrics {
   // A job left `from` (empty: it is new) and is in `to` now.
   void MoveJob(std::string_view from, std::string_view to);
   void AddCalibrationImages(int64_t images);
+  // Of all jobs that calibrate now, together.
+  void SetCalibrationSpeed(double images_per_second);
+  // A phase of a job that the server does not know counts as kOtherPhase.
+  void ObserveJobPhase(const std::string& phase, double seconds);
+  void CountWorkerRestart(bool crashed);
+
+  // How good the served version of a model is; what is not set has no series.
+  struct Figures {
+    int64_t version = 0;
+    // Fractions.
+    std::optional<double> fp32_top1 = {}, int8_top1 = {}, agreement = {};
+    std::optional<double> sqnr_db = {};
+  };
+  void SetServedFigures(const std::string& model, const Figures& figures);
+  void RemoveServedFigures(const std::string& model);
+
+  // What the data folder holds.
+  struct Storage {
+    int64_t database_bytes = 0, blobs = 0, blob_bytes = 0, free_bytes = 0;
+  };
+  void SetStorage(const Storage& storage);
 
   // Text exposition format 0.0.4, kContentType.
   std::string Scrape() const;

@@ -29,6 +29,7 @@ class Loader : public api::ArtifactListener {
 
   void OnVersionRegistered(const std::string& model_id, int64_t version,
                            const std::filesystem::path& path) override;
+  void OnFigures(const std::string&, const api::ServedFigures&) override {}
   void OnModelDeleted(const std::string& model_id) override;
 
   // Loads the served version of a model again; `done` is called with the result, on the loader's

@@ -69,6 +69,42 @@ std::vector<StateChange> RecordingJobListener::changes() const {
   return changes_;
 }
 
+void RecordingJobListener::OnPhase(const std::string& phase, double seconds) {
+  const std::lock_guard lock(mutex_);
+  phases_.push_back(fmt::format("{} {}", phase, seconds));
+}
+
+void RecordingJobListener::OnCalibrationSpeed(const std::string& job, double images_per_second) {
+  const std::lock_guard lock(mutex_);
+  speeds_.push_back(fmt::format("{} {}", job, images_per_second));
+}
+
+void RecordingJobListener::OnWorkerRestart(bool crashed) {
+  ++restarts_;
+  crashes_ += crashed;
+}
+
+std::vector<std::string> RecordingJobListener::phases() const {
+  const std::lock_guard lock(mutex_);
+  return phases_;
+}
+
+std::vector<std::string> RecordingJobListener::speeds() const {
+  const std::lock_guard lock(mutex_);
+  return speeds_;
+}
+
+void RecordingArtifactListener::OnFigures(const std::string&,
+                                          const server::api::ServedFigures& figures) {
+  const std::lock_guard lock(mutex_);
+  figures_.push_back(figures);
+}
+
+std::vector<server::api::ServedFigures> RecordingArtifactListener::figures() const {
+  const std::lock_guard lock(mutex_);
+  return figures_;
+}
+
 void RecordingArtifactListener::OnVersionRegistered(const std::string& model_id, int64_t version,
                                                     const std::filesystem::path& path) {
   EXPECT_TRUE(artifact::Load(path).ok());

@@ -49,12 +49,23 @@ class RecordingJobListener : public server::jobs::Listener {
   void OnStateChange(const std::string& job, server::jobs::JobState from,
                      server::jobs::JobState to) override;
   void OnCalibrationImages(int64_t images) override { images_ += images; }
+  // "calibrate 2.5"
+  void OnPhase(const std::string& phase, double seconds) override;
+  // "jobs/1 200"
+  void OnCalibrationSpeed(const std::string& job, double images_per_second) override;
+  void OnWorkerRestart(bool crashed) override;
+  std::vector<std::string> phases() const;
+  std::vector<std::string> speeds() const;
+  int restarts() const { return restarts_; }
+  int crashes() const { return crashes_; }
   std::vector<StateChange> changes() const;
   int64_t images() const { return images_; }
 
  private:
   mutable std::mutex mutex_;
   std::vector<StateChange> changes_;
+  std::vector<std::string> phases_, speeds_;
+  std::atomic<int> restarts_{0}, crashes_{0};
   std::atomic<int64_t> images_{0};
 };
 
@@ -63,12 +74,15 @@ class RecordingArtifactListener : public server::api::ArtifactListener {
   void OnVersionRegistered(const std::string& model_id, int64_t version,
                            const std::filesystem::path& path) override;
   void OnModelDeleted(const std::string& model_id) override;
+  void OnFigures(const std::string& model_id, const server::api::ServedFigures& figures) override;
+  std::vector<server::api::ServedFigures> figures() const;
   // "resnet 1", "-resnet"
   std::vector<std::string> calls() const;
 
  private:
   mutable std::mutex mutex_;
   std::vector<std::string> calls_;
+  std::vector<server::api::ServedFigures> figures_;
 };
 
 std::string Sha256Hex(const std::string& bytes);

@@ -70,7 +70,7 @@ TEST_F(RoutesTest, TellsOfModels) {
 }
 
 TEST_F(RoutesTest, TellsTheMetrics) {
-  const Router router = MetricsRoutes(metrics_);
+  const Router router = MetricsRoutes([this] { return metrics_.Scrape(); });
   const Response answer = Get(router, "/metrics");
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.content_type, "text/plain; version=0.0.4; charset=utf-8");

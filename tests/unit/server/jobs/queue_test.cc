@@ -276,5 +276,39 @@ TEST(Notifier, TopicsAreApart) {
   EXPECT_EQ(two, 1);
 }
 
+TEST_F(QueueTest, TellsHowLongPhasesTookAndHowFastCalibrationGoes) {
+  const auto progress = [](const std::string& phase, double images_per_second) {
+    haq::v1::JobEvent event;
+    event.mutable_progress()->set_phase(phase);
+    event.mutable_progress()->set_images_per_second(images_per_second);
+    return event;
+  };
+  const int64_t job = Create();
+  const Lease lease = Acquire("w");
+  const auto report = [&](std::vector<haq::v1::JobEvent> events) {
+    ASSERT_TRUE(queue().Report(lease, events).ok());
+    clock_.AdvanceMs(2'000);
+  };
+  report({progress("import", 0)});
+  report({progress("calibrate", 100)});
+  report({progress("calibrate", 200)});
+  EXPECT_THAT(listener_.phases(), testing::ElementsAre("import 2"));
+  report({progress("lower", 0), progress("evaluate", 50)});
+  EXPECT_THAT(listener_.phases(), testing::ElementsAre("import 2", "calibrate 4", "lower 0"));
+  const std::string name = JobName(job);
+  EXPECT_THAT(listener_.speeds(), testing::ElementsAre(name + " 100", name + " 200", name + " 0"));
+  // The worker dies: the phase of this attempt is over, and time that nobody works is none's.
+  ASSERT_TRUE(queue().ReleaseWorker("w", {SIGKILL, 0}).ok());
+  EXPECT_THAT(listener_.phases(),
+              testing::ElementsAre("import 2", "calibrate 4", "lower 0", "evaluate 2"));
+  clock_.AdvanceMs(60'000);
+  const Lease second = Acquire("w");
+  ASSERT_TRUE(queue().Report(second, {progress("calibrate", 300)}).ok());
+  clock_.AdvanceMs(1'000);
+  ASSERT_TRUE(queue().Fail(second, InternalError("x"), false).ok());
+  EXPECT_EQ(listener_.phases().back(), "calibrate 1");
+  EXPECT_EQ(listener_.speeds().back(), name + " 0");
+}
+
 }  // namespace
 }  // namespace haq::server::jobs

@@ -90,6 +90,8 @@ TEST(MetricsTest, ThePageListsWhatTheServerSays) {
   metrics.CountRpc("/inference.GRPCInferenceService/ModelInfer", "OK");
   metrics.CountHttp("/v2", 200);
   metrics.SetKernels("avx2");
+  metrics.SetServedFigures(
+      "m", {.version = 1, .fp32_top1 = 0.9, .int8_top1 = 0.8, .agreement = 0.7, .sqnr_db = 30});
   const auto documented = Documented();
   EXPECT_GE(documented.size(), 15u);
   EXPECT_EQ(Scraped(metrics.Scrape()), documented);
@@ -162,6 +164,53 @@ TEST(MetricsTest, JobsMoveBetweenStates) {
   EXPECT_EQ(Value(text, R"(haq_jobs{state="succeeded"})"), 1);
   EXPECT_EQ(Value(text, R"(haq_job_state_changes_total{state="running"})"), 1);
   EXPECT_EQ(Value(text, "haq_calibration_images_total"), 100);
+}
+
+TEST(MetricsTest, PhasesThatNobodyKnowsMakeNoNewSeries) {
+  Metrics metrics;
+  metrics.ObserveJobPhase("calibrate", 7);
+  for (int i = 0; i < 5; ++i) metrics.ObserveJobPhase("guess" + std::to_string(i), 1);
+  const std::string text = metrics.Scrape();
+  EXPECT_EQ(Value(text, R"(haq_job_phase_duration_seconds_sum{phase="calibrate"})"), 7);
+  EXPECT_EQ(Value(text, R"(haq_job_phase_duration_seconds_bucket{phase="calibrate",le="5"})"), 0);
+  EXPECT_EQ(Value(text, R"(haq_job_phase_duration_seconds_bucket{phase="calibrate",le="10"})"), 1);
+  EXPECT_EQ(Value(text, R"(haq_job_phase_duration_seconds_count{phase="other"})"), 5);
+  EXPECT_THAT(text, Not(HasSubstr("guess")));
+}
+
+TEST(MetricsTest, FiguresAreThoseOfTheServedVersion) {
+  Metrics metrics;
+  metrics.SetServedFigures(
+      "m", {.version = 3, .fp32_top1 = 0.9, .int8_top1 = 0.89, .agreement = 0.97, .sqnr_db = 31.5});
+  std::string text = metrics.Scrape();
+  EXPECT_EQ(Value(text, R"(haq_served_version{model="m"})"), 3);
+  EXPECT_EQ(Value(text, R"(haq_served_top1_ratio{model="m",network="fp32"})"), 0.9);
+  EXPECT_EQ(Value(text, R"(haq_served_top1_ratio{model="m",network="int8"})"), 0.89);
+  EXPECT_EQ(Value(text, R"(haq_served_agreement_ratio{model="m"})"), 0.97);
+  EXPECT_EQ(Value(text, R"(haq_served_sqnr_decibels{model="m"})"), 31.5);
+  metrics.SetServedFigures("m", {.version = 4});
+  text = metrics.Scrape();
+  EXPECT_EQ(Value(text, R"(haq_served_version{model="m"})"), 4);
+  EXPECT_THAT(text, Not(HasSubstr("haq_served_top1_ratio{"))) << "nobody knows them of version 4";
+  metrics.RemoveServedFigures("m");
+  EXPECT_THAT(metrics.Scrape(), Not(HasSubstr("haq_served_version{")));
+}
+
+TEST(MetricsTest, StorageSpeedAndRestarts) {
+  Metrics metrics;
+  metrics.SetStorage({.database_bytes = 1, .blobs = 2, .blob_bytes = 3, .free_bytes = 4});
+  metrics.SetCalibrationSpeed(123.5);
+  metrics.CountWorkerRestart(true);
+  metrics.CountWorkerRestart(false);
+  metrics.CountWorkerRestart(false);
+  const std::string text = metrics.Scrape();
+  EXPECT_EQ(Value(text, "haq_store_database_bytes"), 1);
+  EXPECT_EQ(Value(text, "haq_store_blobs"), 2);
+  EXPECT_EQ(Value(text, "haq_store_blob_bytes"), 3);
+  EXPECT_EQ(Value(text, "haq_store_free_bytes"), 4);
+  EXPECT_EQ(Value(text, "haq_calibration_images_per_second"), 123.5);
+  EXPECT_EQ(Value(text, R"(haq_worker_restarts_total{how="crashed"})"), 1);
+  EXPECT_EQ(Value(text, R"(haq_worker_restarts_total{how="ended"})"), 2);
 }
 
 TEST(MetricsTest, TellsOfTheProcess) {

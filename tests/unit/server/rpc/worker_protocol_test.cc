@@ -67,6 +67,7 @@ TEST_F(WorkerProtocolTest, FromTheQueueToTheArtifact) {
                                       {job.name(), JobState::kRunning, JobState::kSucceeded}}));
   EXPECT_EQ(job_listener_.images(), 6);
   EXPECT_EQ(artifact_listener_.calls(), std::vector<std::string>{"m 1"});
+  EXPECT_EQ(artifact_listener_.figures(), std::vector<server::api::ServedFigures>{{.version = 1}});
 
   const auto events = Watch(job.name(), 0);
   ASSERT_EQ(events.size(), 6u);
