@@ -11,7 +11,9 @@
 #include "client/lib/names.h"
 #include "core/artifact/file.h"
 #include "core/base/exit_code.h"
+#include "core/base/file.h"
 #include "core/base/progress.h"
+#include "core/export/onnx/export.h"
 
 namespace haq::client {
 namespace {
@@ -80,11 +82,50 @@ Result<int> ShowOnServer(App* app, const std::string& name) {
   return kExitOk;
 }
 
-Result<int> Show(App* app, const std::string& what) {
+bool IsFile(const std::string& what) {
   std::error_code error;
-  const bool looks_like_file = what.ends_with(".haq") || what.starts_with(".");
-  if (looks_like_file || std::filesystem::is_regular_file(what, error)) return ShowFile(app, what);
-  return ShowOnServer(app, what);
+  return what.ends_with(".haq") || what.starts_with(".") ||
+         std::filesystem::is_regular_file(what, error);
+}
+
+Result<int> Show(App* app, const std::string& what) {
+  return IsFile(what) ? ShowFile(app, what) : ShowOnServer(app, what);
+}
+
+struct ExportOptions {
+  std::string what, format, file;
+  to_onnx::QdqOptions qdq;
+};
+
+// The .haq file, downloaded beside the output and removed again where it is on the server.
+Result<artifact::Model> LoadArtifact(App* app, const ExportOptions& options) {
+  if (IsFile(options.what)) return artifact::Load(options.what);
+  const std::string copy = options.file + ".haq";
+  HAQ_RETURN_IF_ERROR(
+      app->client()
+          .DownloadArtifact(FullName("models", options.what), copy, [](int64_t, int64_t) {})
+          .status());
+  Result<artifact::Model> model = artifact::Load(copy);
+  std::error_code ignored;
+  std::filesystem::remove(copy, ignored);
+  return model;
+}
+
+Result<int> Export(App* app, const ExportOptions& options) {
+  if (options.format != "onnx-qdq") {
+    return InvalidField("--format", "is '{}', must be onnx-qdq", options.format);
+  }
+  HAQ_ASSIGN_OR_RETURN(const artifact::Model model, LoadArtifact(app, options));
+  HAQ_ASSIGN_OR_RETURN(const std::vector<uint8_t> bytes, to_onnx::ExportQdq(model, options.qdq));
+  HAQ_RETURN_IF_ERROR(WriteFileDurably(options.file, bytes));
+  if (app->json()) {
+    app->PrintJson(
+        {{"file", options.file}, {"format", options.format}, {"size_bytes", bytes.size()}});
+  } else {
+    app->Print(fmt::format("{}  {}, {}\n", options.file, options.format,
+                           FormatBytes(static_cast<int64_t>(bytes.size()))));
+  }
+  return kExitOk;
 }
 
 }  // namespace
@@ -111,6 +152,25 @@ void AddArtifactCommands(CLI::App* root, App* app) {
                             "haq artifacts show model.haq\nhaq artifacts show resnet20/versions/2",
                             [app, name] { return Show(app, *name); });
   command->add_option("FILE|NAME", *name, "A .haq file, or MODEL or MODEL/versions/N")->required();
+
+  auto options = std::make_shared<ExportOptions>();
+  command = app->AddCommand(group, "export",
+                            "Write a quantized network for another runtime (docs/onnx.md)",
+                            "haq artifacts export resnet20 --format onnx-qdq resnet20_int8.onnx\n"
+                            "haq artifacts export model.haq --format onnx-qdq model.onnx",
+                            [app, options] { return Export(app, *options); });
+  command->add_option("FILE|NAME", options->what, "A .haq file, or MODEL or MODEL/versions/N")
+      ->required();
+  command->add_option("OUTPUT", options->file, "Where to write it")->required();
+  command->add_option("--format", options->format, "onnx-qdq: QuantizeLinear / DequantizeLinear")
+      ->required()
+      ->type_name("NAME");
+  command
+      ->add_option(
+          "--sum-parts", options->qdq.sum_parts,
+          "8-bit parts of a convolution's result that an addition reads: 1 is the fastest, "
+          "more are nearer to the engine (default 4)")
+      ->type_name("N");
 }
 
 }  // namespace haq::client

@@ -390,8 +390,10 @@ class Job {
     model.input_shape = options_.input_shape;
     model.preprocess_json = preprocess_.ToJson();
     model.class_names = options_.class_names;
+    HAQ_ASSIGN_OR_RETURN(const std::vector<quant::Range> observed,
+                         calibrator.ChooseRanges("minmax", {}));
     model.metadata_json = MakeMetadata(options_, lowered_, wide_, ToHex(Sha256Of(inputs_.model)),
-                                       calibrator.images());
+                                       calibrator.images(), graph_, observed);
     HAQ_ASSIGN_OR_RETURN(model.golden, runtime::MakeGolden(model));
     HAQ_ASSIGN_OR_RETURN(artifact_, artifact::Serialize(model));
     // What is measured below is what the file says, not what was in memory.

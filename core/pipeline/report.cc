@@ -194,13 +194,23 @@ std::string MakeReport(const ReportInputs& in) {
 
 std::string MakeMetadata(const Options& options, const lower::Lowered& lowered,
                          const WideOutcome& wide, const std::string& source_sha256,
-                         int64_t calibration_images) {
+                         int64_t calibration_images, const ir::Graph& graph,
+                         const std::vector<quant::Range>& observed) {
   json tensors = json::array();
   for (const lower::TensorDecision& decision : lowered.decisions) {
     tensors.push_back({{"name", lowered.model.tensors[decision.tensor].name},
                        {"op", decision.op},
                        {"scheme", quant::TensorSchemeName(decision.params.scheme)},
                        {"reason", decision.params.reason}});
+  }
+  // What is added before it is rounded is no tensor; who has to round it wants to know how wide it
+  // is.
+  json sums = json::array();
+  for (const lower::SumWeights& sum : lowered.sums) {
+    if (sum.residual < 0) continue;
+    const quant::Range& range = observed[graph.nodes[sum.node].output];
+    sums.push_back(
+        {{"layer", lowered.model.layers[sum.layer].name}, {"range", {range.low, range.high}}});
   }
   const json metadata = {{"producer", fmt::format("haq {}", kVersion)},
                          {"method", options.method},
@@ -211,6 +221,7 @@ std::string MakeMetadata(const Options& options, const lower::Lowered& lowered,
                          {"wide", WideToJson(options, wide)},
                          {"source_sha256", source_sha256},
                          {"calibration_images", calibration_images},
+                         {"sums", sums},
                          {"tensors", tensors}};
   return metadata.dump();
 }

@@ -45,7 +45,8 @@ nlohmann::json AccuracyToJson(double top1, const eval::Interval& top1_interval, 
 // bytes.
 std::string MakeMetadata(const Options& options, const lower::Lowered& lowered,
                          const WideOutcome& wide, const std::string& source_sha256,
-                         int64_t calibration_images);
+                         int64_t calibration_images, const ir::Graph& graph,
+                         const std::vector<quant::Range>& observed);
 
 // The largest resident set of this process so far.
 int64_t PeakRssBytes();

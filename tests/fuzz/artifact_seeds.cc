@@ -41,7 +41,7 @@ const Seed kSeeds[] = {
      }},
     {"wide_linear", {7}, [](auto& b) { return b.Linear(b.input(), 3, true); }},
     {"wide_pool",
-     {5, 4, 3},
+     {4, 4, 3},
      [](auto& b) {
        const int32_t x = b.Add(b.input(), b.GlobalAvgPool(b.input()), true);
        return b.AvgPool(b.MaxPool(x, 3, 1, 1), 3, 2, 1, true);

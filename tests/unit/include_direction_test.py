@@ -22,6 +22,7 @@ ALLOWED = {
     "core/quant": ["core/fixedpoint", "core/base"],
     "core/calib": ["core/quant", "core/float_exec", "core/ir", "core/base"],
     "core/artifact": ["core/fixedpoint", "core/base"],
+    "core/export": ["core/artifact", "core/fixedpoint", "core/base"],
     "core/lower": ["core/quant", "core/ir", "core/artifact", "core/fixedpoint", "core/base"],
     "core/correct": ["core/lower", "core/artifact", "core/quant", "core/float_exec", "core/ir", "core/base"],
     "core/kernels": ["core/fixedpoint", "core/base"],
@@ -44,12 +45,13 @@ ALLOWED = {
     "client/lib": ["core/base", "core/data", "proto"],
     "client/comparison": ["core/eval", "core/base"],
     "client/plot": ["core/base"],
-    "client/cli": ["client/lib", "client/comparison", "client/plot", "core/base", "core/data", "core/artifact", "core/quant", "proto"],
+    "client/cli": ["client/lib", "client/comparison", "client/plot", "core/base", "core/data", "core/artifact", "core/export", "core/quant",
+                   "proto"],
 }
 
 WRAPPED = {
     r"(torch|ATen|c10|caffe2)/": ["core/import/torchscript", "core/float_exec", "core/adaround"],
-    r"onnx/": ["core/import/onnx"],
+    r"onnx/": ["core/import/onnx", "core/export/onnx"],
     r"opencv2/": ["core/data"],
     r"archive(_entry)?\.h": ["core/data"],
     r"openssl/": ["core/base"],
