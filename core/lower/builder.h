@@ -89,6 +89,11 @@ class Builder {
   };
   // The weights chosen for `node`, or null.
   const quant::QuantizedWeights* ChosenWeights(const ir::Node& node) const;
+  // The weights of `node` as integers on the scales given for it; none where these are not given,
+  // or are not what the weights are made of (a layer that something was folded into).
+  std::optional<quant::QuantizedWeights> GivenWeights(const ir::Node& node,
+                                                      const std::vector<float>& weight,
+                                                      int64_t channels) const;
   // Remembers the weights of the layer that was added last.
   void AddSumWeights(const ir::Node& node, quant::QuantizedWeights weights);
   // `weight` is [O, ...] in stored order, `bias` empty or O values.

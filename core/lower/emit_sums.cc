@@ -53,6 +53,29 @@ const quant::QuantizedWeights* Builder::ChosenWeights(const ir::Node& node) cons
   return nullptr;
 }
 
+std::optional<quant::QuantizedWeights> Builder::GivenWeights(const ir::Node& node,
+                                                             const std::vector<float>& weight,
+                                                             int64_t channels) const {
+  const auto given = options_.given.weights.find(IndexOf(node));
+  if (given == options_.given.weights.end()) return std::nullopt;
+  const std::vector<float>& scales = given->second;
+  if (scales.size() != 1 && static_cast<int64_t>(scales.size()) != channels) return std::nullopt;
+  quant::QuantizedWeights quantized;
+  const size_t per_channel = weight.size() / static_cast<size_t>(channels);
+  for (size_t i = 0; i < weight.size(); ++i) {
+    const double scale = scales.size() == 1 ? scales[0] : scales[i / per_channel];
+    const double level = std::nearbyint(weight[i] / scale);
+    if (std::abs(level) > 127 || static_cast<float>(level * scale) != weight[i]) {
+      return std::nullopt;
+    }
+    quantized.values.push_back(static_cast<int8_t>(level));
+  }
+  for (int64_t c = 0; c < channels; ++c) {
+    quantized.scales.push_back(scales.size() == 1 ? scales[0] : scales[c]);
+  }
+  return quantized;
+}
+
 void Builder::AddSumWeights(const ir::Node& node, quant::QuantizedWeights weights) {
   lowered_.sums.push_back({IndexOf(node), static_cast<int32_t>(lowered_.model.layers.size()) - 1,
                            std::move(weights), plan_.fused_add[IndexOf(node)].residual});
@@ -80,6 +103,8 @@ Result<Builder::SumLayer> Builder::QuantizeSum(const ir::Node& node,
     return InvalidArgument("{} weights were chosen for {} channels, it has {} and {}",
                            chosen->values.size(), chosen->scales.size(), weight.size(), channels);
   }
+  const auto given = GivenWeights(node, weight, channels);
+  if (chosen == nullptr && given) chosen = &*given;
   SumLayer layer;
   layer.weights =
       chosen ? quant::KeepRepresentable(*chosen, narrow_bias, smallest_scale)

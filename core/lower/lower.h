@@ -6,6 +6,7 @@
 
 #include "core/artifact/model.h"
 #include "core/base/status.h"
+#include "core/ir/given_quantization.h"
 #include "core/ir/graph.h"
 #include "core/quant/params.h"
 
@@ -36,6 +37,9 @@ struct Options {
   // Weights to use instead of the nearest ones; `layer` is not read. Values and scales as an
   // earlier lowering of the same graph gave them, with other integers.
   std::vector<SumWeights> chosen_weights = {};
+  // Levels of values and scales of weights that are used as they are, whatever the ranges. What
+  // shares the parameters of such a value has them too.
+  ir::GivenQuantization given = {};
 };
 
 // What one quantized value got, for the report.

@@ -59,6 +59,19 @@ bool HasWideForm(const ir::Op& op) {
          std::holds_alternative<ir::Clamp>(op);
 }
 
+quant::TensorParams ToParams(const ir::GivenQuantization::Levels& given) {
+  const auto scheme = given.zero_point == 128 ? quant::TensorScheme::kSymmetric
+                      : given.zero_point == 0 ? quant::TensorScheme::kOneSided
+                                              : quant::TensorScheme::kAsymmetric;
+  const double scale = given.scale;
+  return {given.scale,
+          given.zero_point,
+          scheme,
+          {scale * -given.zero_point, scale * (255 - given.zero_point)},
+          "given by the model",
+          8};
+}
+
 double Width(const quant::Range& range) {
   return std::max(range.high, 0.0) - std::min(range.low, 0.0);
 }
@@ -228,12 +241,26 @@ class Planner {
       for (const ir::ValueId input : node.inputs) {
         const quant::Range own = shared_.RangeOf(input);
         const double together = Width(Union(own, shared_.RangeOf(node.output)));
+        if (AreGivenApart(input, node.output)) continue;
         if (OnlyReadBy(shared_.Find(input), static_cast<int>(i)) ||
             together <= kSharedWidthLimit * Width(own)) {
           shared_.Unite(node.output, input);
         }
       }
     }
+  }
+
+  // What was given for a value of the set that `value` is in: the first one's, or null.
+  const ir::GivenQuantization::Levels* GivenFor(int value) {
+    const int set = shared_.Find(value);
+    for (const auto& [other, levels] : options_.given.values) {
+      if (shared_.Find(other) == set) return &levels;
+    }
+    return nullptr;
+  }
+  bool AreGivenApart(ir::ValueId a, ir::ValueId b) {
+    const auto *of_a = GivenFor(a), *of_b = GivenFor(b);
+    return of_a != nullptr && of_b != nullptr && *of_a != *of_b;
   }
 
   // Nothing when all that share parameters with `value` may have 16 bits.
@@ -295,7 +322,8 @@ class Planner {
 
   Status MarkWide() {
     wide_.assign(graph_.values.size(), false);
-    if (options_.wide_output && IsOutputCheap()) wide_[shared_.Find(graph_.output)] = true;
+    if (options_.wide_output && GivenFor(graph_.output) == nullptr && IsOutputCheap())
+      wide_[shared_.Find(graph_.output)] = true;
     for (const ir::ValueId value : options_.wide) {
       if (value < 0 || static_cast<size_t>(value) >= graph_.values.size()) {
         return InvalidArgument("value {} of {} cannot be kept at 16 bits", value,
@@ -326,6 +354,8 @@ class Planner {
             ir::DescribeValue(graph_, static_cast<ir::ValueId>(value)));
       }
       plan_.params[value] = *std::move(params);
+      const auto* given = GivenFor(static_cast<int>(value));
+      if (given != nullptr && BitsOf(value) == 8) plan_.params[value] = ToParams(*given);
     }
     for (const ir::Node& node : graph_.nodes) {
       if (!std::holds_alternative<ir::Softmax>(node.op)) continue;

@@ -7,13 +7,15 @@
 namespace haq::pipeline {
 
 Result<ir::Graph> ImportModel(std::span<const uint8_t> bytes,
-                              const std::vector<int64_t>& input_shape) {
+                              const std::vector<int64_t>& input_shape,
+                              ir::GivenQuantization& given) {
+  given = {};
   HAQ_ASSIGN_OR_RETURN(const import::ModelFormat format, import::DetectFormat(bytes));
   switch (format) {
     case import::ModelFormat::kTorchScript:
       return import::ImportTorchScript(bytes, input_shape);
     case import::ModelFormat::kOnnx:
-      return import::ImportOnnx(bytes, input_shape);
+      return import::ImportOnnx(bytes, input_shape, &given);
   }
   return InternalError("a model format without importer");
 }

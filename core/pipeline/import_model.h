@@ -6,12 +6,15 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/ir/given_quantization.h"
 #include "core/ir/graph.h"
 
 namespace haq::pipeline {
 
-// Fails as core/import does; kInvalidArgument also for bytes that are no model.
+// `given` gets what a model that was quantized elsewhere says. Fails as core/import does;
+// kInvalidArgument also for bytes that are no model.
 Result<ir::Graph> ImportModel(std::span<const uint8_t> bytes,
-                              const std::vector<int64_t>& input_shape);
+                              const std::vector<int64_t>& input_shape,
+                              ir::GivenQuantization& given);
 
 }  // namespace haq::pipeline

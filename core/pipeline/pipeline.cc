@@ -44,6 +44,11 @@ constexpr int64_t kLayerSqnrImages = 32;
 // image has thousands of values a channel.
 constexpr int64_t kStatisticsImages = 512;
 
+const std::string kGivenWarning =
+    "the model is quantized already: its scales and zero points are taken as they are; method, "
+    "scheme "
+    "and ranges are those of tensors that it does not speak of, and nothing is corrected";
+
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -104,7 +109,8 @@ class Job {
     HAQ_ASSIGN_OR_RETURN(preprocess_, data::Preprocess::FromJson(options_.preprocess_json));
     graph_preprocess_ = preprocess_;
     listener_.OnProgress({"import", 0, 1, 0});
-    HAQ_ASSIGN_OR_RETURN(graph_, ImportModel(inputs_.model, options_.input_shape));
+    HAQ_ASSIGN_OR_RETURN(graph_, ImportModel(inputs_.model, options_.input_shape, given_));
+    if (!given_.empty()) TakeAsItIs();
     HAQ_RETURN_IF_ERROR(FindWideTensors(graph_, options_.wide_tensors).status());
     HAQ_ASSIGN_OR_RETURN(executor_, float_exec::Executor::Create(graph_, options_.threads));
     listener_.OnProgress({"import", 1, 1, 0});
@@ -126,6 +132,12 @@ class Job {
   }
 
  private:
+  // A model that was quantized elsewhere: its scales are taken, nothing of it is corrected.
+  void TakeAsItIs() {
+    corrections_ = {};
+    listener_.OnWarning(kGivenWarning);
+  }
+
   void RestoreCheckpoint() {
     checkpoint_.digest = DigestOf(options_, inputs_.model);
     if (inputs_.checkpoint.empty()) return;
@@ -208,6 +220,7 @@ class Job {
   void Warn(const calib::Calibrator& calibrator) {
     warnings_ = CalibrationWarnings(graph_, calibrator, lowered_, variety_);
     for (const std::string& warning : warnings_) listener_.OnWarning(warning);
+    if (!given_.empty()) warnings_.insert(warnings_.begin(), kGivenWarning);
   }
 
   // Runs `add` on batches of the first calibration images, at most `limit`.
@@ -257,7 +270,8 @@ class Job {
 
   // Part of `redistribution`: the other methods are measured as they are defined.
   Status LetPixelsEnterExactly() {
-    if (options_.method != "redistribution" || options_.scheme == "symmetric") return {};
+    if (!given_.empty() || options_.method != "redistribution" || options_.scheme == "symmetric")
+      return {};
     correct::PixelGrid pixels;
     for (size_t c = 0; c < preprocess_.std.size(); ++c) {
       pixels.step.push_back(preprocess_.scale / preprocess_.std[c]);
@@ -374,6 +388,11 @@ class Job {
     HAQ_ASSIGN_OR_RETURN(ranges_, calibrator.ChooseRanges(context));
     lower_options.wide_output = true;
     HAQ_ASSIGN_OR_RETURN(lower_options.wide_ranges, WideRanges(calibrator));
+    lower_options.given = given_;
+    for (const auto& [value, levels] : given_.values) {
+      ranges_[value] = {double(levels.scale) * -levels.zero_point,
+                        double(levels.scale) * (255 - levels.zero_point)};
+    }
     if (input_shift_) {
       ranges_[graph_.input] = lower_options.wide_ranges[graph_.input] = input_shift_->range;
       lower_options.exact_input = true;
@@ -518,6 +537,7 @@ class Job {
   const CancellationToken& cancellation_;
   quant::Corrections corrections_;
   ThreadPool pool_;
+  ir::GivenQuantization given_;
   data::Preprocess preprocess_;
   ir::Graph graph_;                    // what is lowered: the submitted network, or a rewritten one
   data::Preprocess graph_preprocess_;  // what graph_ takes

@@ -25,6 +25,7 @@ except ImportError as error:
 HERE = pathlib.Path(__file__).resolve().parent
 SHARED = pathlib.Path(os.environ.get("HAQ_SHARED", HERE.parents[2] / "shared"))
 BIN = DEMO = WORK = None
+CIFAR = {"scale": 1 / 255, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 CALM = {**os.environ, "OMP_WAIT_POLICY": "passive"}
 
 
@@ -151,6 +152,24 @@ class ExportTest(unittest.TestCase):
         self.assertGreaterEqual(outcome.agreement(), 0.98)
         self.assert_fused(outcome)
 
+    def test_an_export_comes_back(self):
+        """A network exported and submitted again: its scales are taken as they are."""
+        images = SHARED / "data/cifar10"
+        if not images.exists():
+            self.skipTest(f"no {images}")
+        first = self.shared("resnet20_cifar10", 32, CIFAR, "cifar10", 300)
+        exported, artifact, report = WORK / "returned.onnx", WORK / "returned.haq", WORK / "returned.json"
+        run(BIN / "haq", "artifacts", "export", WORK / "network.haq", "--format", "onnx-qdq", exported, "--sum-parts", 1)
+        run(BIN / "haq-worker", "quantize", exported, "--preprocess", WORK / "preprocess.json", "--calibration",
+            images / "calibration", "--evaluation", images / "test", "--limit-calibration", 8, "--limit-evaluation", 8,
+            "--threads", 1, "--output", artifact, "--report", report)
+        layers = json.loads(report.read_text())["layers"]
+        given = [layer for layer in layers if layer["reason"] == "given by the model"]
+        self.assertGreaterEqual(len(given), len(layers) - 1)  # the output was left as floats
+        run(BIN / "engine_logits", artifact, images / "test", 300, WORK / "samples", WORK / "again")
+        again = np.fromfile(WORK / "again", np.float32).reshape(first.engine.shape)
+        self.assertGreaterEqual(float(np.mean(again.argmax(1) == first.engine.argmax(1))), 0.97)
+
     def shared(self, name, size, preprocess, folder, limit):
         model = SHARED / "models" / f"{name}.onnx"
         if not model.exists():
@@ -164,8 +183,7 @@ class ExportTest(unittest.TestCase):
         return outcome
 
     def test_resnet20(self):
-        cifar = {"scale": 1 / 255, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
-        self.assertGreaterEqual(self.shared("resnet20_cifar10", 32, cifar, "cifar10", 1000).agreement(), 0.99)
+        self.assertGreaterEqual(self.shared("resnet20_cifar10", 32, CIFAR, "cifar10", 1000).agreement(), 0.99)
 
     def test_mobilenet_v2(self):
         preprocess = {"resize": {"shorter_side": 256}, "center_crop": [224, 224], "scale": 1 / 127.5, "mean": [1, 1, 1]}

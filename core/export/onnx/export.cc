@@ -138,16 +138,6 @@ std::string Exporter::ClampReal(int32_t tensor, const std::string& real, const L
 std::string Exporter::ClampLevels(int32_t tensor, const std::string& quantized,
                                   const Levels& levels) {
   const artifact::Tensor& t = TensorAt(tensor);
-  const bool one = std::adjacent_find(levels.high.begin(), levels.high.end(),
-                                      std::not_equal_to<>()) == levels.high.end();
-  if (one) {
-    const uint8_t ends[] = {static_cast<uint8_t>(levels.low),
-                            static_cast<uint8_t>(levels.high.at(0))};
-    return writer_.Node("Clip",
-                        {quantized, writer_.Bytes(t.name + "_low", {}, {&ends[0], 1}),
-                         writer_.Bytes(t.name + "_high", {}, {&ends[1], 1})},
-                        t.name + "_quantized");
-  }
   const std::string scale = ScaleOf(tensor), zero_point = ZeroPointOf(tensor);
   const std::string real =
       writer_.Node("DequantizeLinear", {quantized, scale, zero_point}, t.name + "_unclamped");

@@ -67,7 +67,7 @@ class Exporter {
   void Finish(int32_t tensor, std::string real, const Levels& levels);
   void Finish(int32_t tensor, std::string real) { Finish(tensor, std::move(real), {}); }
   std::string ClampReal(int32_t tensor, const std::string& real, const Levels& levels);
-  // Levels between the given ones: an operator on 8 bits, behind what runtimes fuse.
+  // Levels between the given ones: real numbers once more, behind what runtimes fuse.
   std::string ClampLevels(int32_t tensor, const std::string& quantized, const Levels& levels);
   bool Clamps(int32_t tensor, const Levels& levels) const;
 

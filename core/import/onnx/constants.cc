@@ -40,7 +40,7 @@ TensorPtr Pick(const Tensor& from, const ir::Shape& shape, const std::vector<int
                int64_t offset) {
   int64_t count = 1;
   for (const int64_t dimension : shape) count *= dimension;
-  Tensor picked{from.type, shape, {}, {}};
+  Tensor picked{from.type, shape, {}, {}, from.scales};
   if (from.is_float()) {
     picked.floats = PickElements(from.floats, shape, strides, offset, count);
   } else {

@@ -196,6 +196,7 @@ const FolderTable& Folders() {
   static const FolderTable kFolders = [] {
     FolderTable all = ArithmeticFolders();
     all.merge(ShapeFolders());
+    all.merge(QuantizedFolders());
     return all;
   }();
   return kFolders;

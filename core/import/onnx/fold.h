@@ -14,6 +14,7 @@ using FolderTable = std::map<std::string, Folder>;
 
 FolderTable ArithmeticFolders();
 FolderTable ShapeFolders();
+FolderTable QuantizedFolders();
 
 // By operator. A folder is called when every input that the node has is a constant, or for Shape
 // and Size, which need the shape of their input only.

@@ -75,6 +75,8 @@ class Walk {
  public:
   Walk(const Model& model, const Limits& limits) : model_(model), limits_(limits) {}
 
+  const Recorder& recorder() const { return recorder_; }
+
   Result<ir::Graph> Run(const ir::Shape& input_shape) {
     recorder_.graph.input =
         recorder_.graph.AddValue(recorder_.UniqueName(model_.input->name()), input_shape);
@@ -90,9 +92,14 @@ class Walk {
     if (output.value < 0) {
       return InvalidArgument("the model's output '{}' does not depend on its input", model_.output);
     }
+    if (output.quantized) {
+      return Unsupported(
+          "the model's output '{}' are levels; it has to end with a DequantizeLinear",
+          model_.output);
+    }
     recorder_.graph.output = output.value;
     NameValues();
-    return std::move(recorder_.graph);
+    return recorder_.graph;
   }
 
  private:
@@ -208,15 +215,45 @@ class Walk {
 
 }  // namespace
 
+namespace {
+
+// What was said of the recorder's values and nodes, for those that are left in `graph`: they are
+// known by their names.
+ir::GivenQuantization GivenFor(const ir::Graph& graph, const Recorder& recorder) {
+  std::map<std::string_view, ir::GivenQuantization::Levels> levels;
+  for (const auto& [value, given] : recorder.given) {
+    levels[recorder.graph.values[value].name] = given;
+  }
+  ir::GivenQuantization result;
+  for (size_t i = 0; i < graph.values.size(); ++i) {
+    const auto given = levels.find(graph.values[i].name);
+    if (given != levels.end()) result.values[static_cast<ir::ValueId>(i)] = given->second;
+  }
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const auto scales = recorder.weight_scales.find(graph.nodes[i].name);
+    if (scales != recorder.weight_scales.end()) {
+      result.weights[static_cast<int>(i)] = scales->second;
+    }
+  }
+  // Weights alone are no quantized model: it has to be calibrated like any other.
+  if (result.values.empty()) result.weights.clear();
+  return result;
+}
+
+}  // namespace
+
 Result<ir::Graph> ImportOnnx(std::span<const uint8_t> bytes,
-                             const std::vector<int64_t>& input_shape) {
+                             const std::vector<int64_t>& input_shape,
+                             ir::GivenQuantization* given) {
   const Limits limits = LimitsFor(bytes.size());
   Model model;
   HAQ_RETURN_IF_ERROR(LoadModel(bytes, limits, model));
   HAQ_ASSIGN_OR_RETURN(const ir::Shape shape, InputShape(model, input_shape));
-  HAQ_ASSIGN_OR_RETURN(ir::Graph graph, Walk(model, limits).Run(shape));
+  Walk walk(model, limits);
+  HAQ_ASSIGN_OR_RETURN(ir::Graph graph, walk.Run(shape));
   ir::RemoveDeadNodes(graph);
   HAQ_RETURN_IF_ERROR(ir::Simplify(graph));
+  if (given != nullptr) *given = GivenFor(graph, walk.recorder());
   return graph;
 }
 

@@ -49,6 +49,7 @@ Status ImportConv(NodeCall& call) {
   conv.padding = {windows.before[0], windows.before[1], windows.after[0], windows.after[1]};
   HAQ_ASSIGN_OR_RETURN(conv.groups, call.Int("group", 1));
   HAQ_ASSIGN_OR_RETURN(const ir::ValueId y, call.Emit(std::move(conv), {x}));
+  call.KeepScales(*weight);
   return call.Return(y);
 }
 
@@ -103,6 +104,7 @@ Status ImportGemm(NodeCall& call) {
     for (const float value : row->floats) linear.bias.push_back(value * beta);
   }
   HAQ_ASSIGN_OR_RETURN(const ir::ValueId y, call.Emit(std::move(linear), {x}));
+  call.KeepScales(*weight);
   return call.Return(y);
 }
 
@@ -113,6 +115,7 @@ Status ImportMatMul(NodeCall& call) {
     return Unsupported("multiplies by a constant of {} dimensions, not 2", weight->shape.size());
   }
   HAQ_ASSIGN_OR_RETURN(const ir::ValueId y, call.Emit(ir::Linear{Transposed(*weight, 1), {}}, {x}));
+  call.KeepScales(*weight);
   return call.Return(y);
 }
 

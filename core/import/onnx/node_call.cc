@@ -1,6 +1,7 @@
 #include "core/import/onnx/node_call.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace haq::import::from_onnx {
 
@@ -22,7 +23,13 @@ bool NodeCall::IsConstant(size_t input) const {
 }
 
 Result<ir::ValueId> NodeCall::Activation(size_t input) const {
-  if (IsActivation(input)) return inputs_[input].value;
+  if (IsActivation(input)) {
+    if (!IsQuantized(input) || kind() == "DequantizeLinear") return inputs_[input].value;
+    return Unsupported(
+        "input {} ('{}') are levels; supported are operators on real numbers, behind "
+        "a DequantizeLinear",
+        input, node_.input(int(input)));
+  }
   if (!IsConstant(input)) return InvalidArgument("input {} is missing", input);
   return Unsupported("input {} ('{}') is a constant here", input, node_.input(int(input)));
 }
@@ -191,6 +198,81 @@ Status NodeCall::Return(TensorPtr constant, size_t output) {
   if (results_.size() <= output) results_.resize(output + 1);
   results_[output].constant = std::move(constant);
   return {};
+}
+
+Status NodeCall::ReturnQuantized(ir::ValueId value) {
+  results_ = {{value, nullptr, /*quantized=*/true}};
+  return {};
+}
+
+std::optional<ir::GivenQuantization::Levels> NodeCall::GivenOf(ir::ValueId value) const {
+  const auto given = recorder_.given.find(value);
+  if (given == recorder_.given.end()) return std::nullopt;
+  return given->second;
+}
+
+void NodeCall::KeepScales(const Tensor& weight) {
+  if (weight.scales.empty()) return;
+  recorder_.weight_scales[recorder_.graph.nodes.back().name] = weight.scales;
+}
+
+namespace {
+
+// Operators whose result the levels cut. Functions of one value come out between the ends, or are
+// cut by their table.
+bool IsCut(const ir::Op& op) {
+  return std::holds_alternative<ir::Conv2d>(op) || std::holds_alternative<ir::Linear>(op) ||
+         std::holds_alternative<ir::ChannelAffine>(op) || std::holds_alternative<ir::Clamp>(op) ||
+         std::holds_alternative<ir::Add>(op) || std::holds_alternative<ir::Mul>(op) ||
+         std::holds_alternative<ir::AvgPool2d>(op);
+}
+
+// Operators that leave the levels of their input as they are.
+bool KeepsLevels(const ir::Op& op) {
+  return std::holds_alternative<ir::MaxPool2d>(op) || std::holds_alternative<ir::Reshape>(op) ||
+         std::holds_alternative<ir::Permute>(op) || std::holds_alternative<ir::Slice>(op) ||
+         std::holds_alternative<ir::Pad>(op);
+}
+
+// A sum with next to nothing beside a step of the levels: what breaks ties, as this project's own
+// exports do, whose engine has another way to do it.
+bool BreaksTies(const ir::Op& op, float step) {
+  const auto* affine = std::get_if<ir::ChannelAffine>(&op);
+  return affine != nullptr &&
+         std::all_of(affine->scale.begin(), affine->scale.end(),
+                     [](float scale) { return scale == 1; }) &&
+         std::all_of(affine->shift.begin(), affine->shift.end(),
+                     [&](float shift) { return std::abs(shift) <= step / 512; });
+}
+
+}  // namespace
+
+// A cut is a clamp: the layer before it does it when it rounds, or, between tensors with different
+// levels, it is the change from one to the other.
+Result<ir::ValueId> NodeCall::EmitGiven(ir::ValueId x,
+                                        const ir::GivenQuantization::Levels& levels) {
+  int producer = recorder_.graph.ProducerOf(x);
+  if (producer >= 0 && BreaksTies(recorder_.graph.nodes[producer].op, levels.scale)) {
+    x = recorder_.graph.nodes[producer].inputs[0];
+    producer = recorder_.graph.ProducerOf(x);
+  }
+  const auto own = GivenOf(x);
+  if (own == levels) return x;
+  bool cut = own.has_value();
+  if (producer >= 0) {
+    const ir::Node& node = recorder_.graph.nodes[producer];
+    const auto before = GivenOf(node.inputs[0]);
+    cut = cut || IsCut(node.op) || (KeepsLevels(node.op) && before && before != levels);
+  }
+  if (cut) {
+    const double scale = levels.scale;
+    HAQ_ASSIGN_OR_RETURN(x, Emit(ir::Clamp{static_cast<float>(scale * -levels.zero_point),
+                                           static_cast<float>(scale * (255 - levels.zero_point)),
+                                           {}},
+                                 {x}));
+  }
+  recorder_.given[x] = levels;
+  return x;
 }
 
 Status NodeCall::RefuseOutput(size_t output, std::string_view what) const {

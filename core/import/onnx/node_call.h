@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -11,6 +12,7 @@
 #include "core/base/status.h"
 #include "core/import/onnx/model.h"
 #include "core/import/onnx/tensor.h"
+#include "core/ir/given_quantization.h"
 #include "core/ir/graph.h"
 
 namespace haq::import::from_onnx {
@@ -20,6 +22,7 @@ namespace haq::import::from_onnx {
 struct Known {
   ir::ValueId value = -1;
   TensorPtr constant;
+  bool quantized = false;  // the levels of the value, which a DequantizeLinear makes real
   bool unknown() const { return value < 0 && !constant; }
 };
 
@@ -28,6 +31,9 @@ struct Recorder {
   ir::Graph graph;
   std::unordered_map<std::string, Known> known;
   std::unordered_set<std::string> names;
+  // What QuantizeLinear said of values, and DequantizeLinear of the weights of nodes, by name.
+  std::unordered_map<ir::ValueId, ir::GivenQuantization::Levels> given;
+  std::unordered_map<std::string, std::vector<float>> weight_scales;
   int64_t inputs = 0;    // of all nodes so far
   int64_t elements = 0;  // of all constants so far, as Limits::computed_elements counts
 
@@ -82,9 +88,18 @@ class NodeCall {
   Result<ir::ValueId> EmitReshape(ir::ValueId value, const ir::Shape& shape,
                                   std::string_view part = "reshape");
 
+  // `x` cut to what its levels can say, unless what makes it comes to that anyway; known by these
+  // levels from now on.
+  Result<ir::ValueId> EmitGiven(ir::ValueId x, const ir::GivenQuantization::Levels& levels);
+  std::optional<ir::GivenQuantization::Levels> GivenOf(ir::ValueId value) const;
+  bool IsQuantized(size_t input) const { return inputs_[input].quantized; }
+  // Remembers the scales of the weights of the node that was emitted last, if they have some.
+  void KeepScales(const Tensor& weight);
+
   // Says what an output is.
   Status Return(ir::ValueId value, size_t output = 0);
   Status Return(TensorPtr constant, size_t output = 0);
+  Status ReturnQuantized(ir::ValueId value);
   // kUnsupported when something reads output `output`, for whose meaning there is no importer.
   Status RefuseOutput(size_t output, std::string_view what) const;
   const std::vector<Known>& results() const { return results_; }

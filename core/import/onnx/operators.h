@@ -19,6 +19,7 @@ ImporterTable ArithmeticImporters();
 ImporterTable PoolingImporters();
 ImporterTable ShapeImporters();
 ImporterTable SelectionImporters();
+ImporterTable QuantizedImporters();
 
 const ImporterTable& Importers();
 

@@ -38,6 +38,8 @@ struct Tensor {
   ir::Shape shape;
   std::vector<float> floats;
   std::vector<int64_t> integers;
+  // Of floats that are these scales (one, or one for each index of an axis) times 8-bit integers.
+  std::vector<float> scales = {};
 
   bool is_float() const { return IsFloat(type); }
   int64_t count() const {

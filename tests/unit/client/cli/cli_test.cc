@@ -84,6 +84,7 @@ TEST(MainTest, EveryCommandHasHelpWithExamplesAndExitCodes) {
                                                           {"artifacts", "list"},
                                                           {"artifacts", "pull"},
                                                           {"artifacts", "show"},
+                                                          {"artifacts", "export"},
                                                           {"status"},
                                                           {"version"}};
   for (std::vector<const char*> command : commands) {
@@ -112,6 +113,12 @@ TEST(MainTest, FilesAreCheckedBeforeTheServerIsAsked) {
   const Outcome outcome = Haq({"artifacts", "show", "absent.haq", "--server", "127.0.0.1:1"});
   EXPECT_EQ(outcome.code, 3);
   EXPECT_THAT(outcome.err, HasSubstr("absent.haq"));
+}
+
+TEST(MainTest, FormatsOfAnExportAreNamed) {
+  const Outcome outcome = Haq({"artifacts", "export", "absent.haq", "--format", "tflite", "out"});
+  EXPECT_EQ(outcome.code, 4);
+  EXPECT_THAT(outcome.err, HasSubstr("--format: is 'tflite', must be onnx-qdq"));
 }
 
 TEST(MainTest, UnknownStateIsNamed) {
