@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/base/status.h"
@@ -10,6 +11,12 @@
 #include "core/ir/graph.h"
 
 namespace haq::pipeline {
+
+// What a job says that got a model which was quantized elsewhere.
+inline const std::string kGivenWarning =
+    "the model is quantized already: its scales and zero points are taken as they are; method, "
+    "scheme "
+    "and ranges are those of tensors that it does not speak of, and nothing is corrected";
 
 // `given` gets what a model that was quantized elsewhere says. Fails as core/import does;
 // kInvalidArgument also for bytes that are no model.

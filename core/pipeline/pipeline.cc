@@ -44,11 +44,6 @@ constexpr int64_t kLayerSqnrImages = 32;
 // image has thousands of values a channel.
 constexpr int64_t kStatisticsImages = 512;
 
-const std::string kGivenWarning =
-    "the model is quantized already: its scales and zero points are taken as they are; method, "
-    "scheme "
-    "and ranges are those of tensors that it does not speak of, and nothing is corrected";
-
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
