@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(artifact onnx)
+[ ${#targets[@]} -gt 0 ] || targets=(artifact onnx http_body)
 
 probe=$(mktemp -d)
 trap 'rm -rf "$probe"' EXIT
