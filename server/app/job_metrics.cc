@@ -1,5 +1,9 @@
 #include "server/app/job_metrics.h"
 
+#include <fmt/format.h>
+
+#include "server/log/fields.h"
+
 namespace haq::server::app {
 namespace {
 
@@ -34,7 +38,9 @@ Status JobMetrics::Count(jobs::Queue& queue) {
   });
 }
 
-void JobMetrics::OnStateChange(const std::string&, jobs::JobState from, jobs::JobState to) {
+void JobMetrics::OnStateChange(const std::string& job, jobs::JobState from, jobs::JobState to) {
+  log::Write(to == jobs::JobState::kFailed ? spdlog::level::warn : spdlog::level::info,
+             {{"job", job}}, fmt::format("job is {}", LabelOf(to)));
   metrics_.MoveJob(LabelOf(from), LabelOf(to));
 }
 

@@ -1,4 +1,4 @@
-// Hands what happens to jobs and versions on to the metrics.
+// Hands what happens to jobs and versions on to the metrics, and logs it.
 #pragma once
 
 #include <map>

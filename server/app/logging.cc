@@ -1,12 +1,15 @@
 #include "server/app/logging.h"
 
 #include <fmt/chrono.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
+
+#include "server/log/fields.h"
 
 namespace haq::server::app {
 namespace {
@@ -25,6 +28,9 @@ class JsonFormatter : public spdlog::formatter {
                                milliseconds % 1000);
     line["level"] = level;
     line["message"] = std::string(message.payload.data(), message.payload.size());
+    for (const auto& [name, value] : log::CurrentFields()) {
+      if (!value.empty()) line[std::string(name)] = value;
+    }
     const std::string text =
         line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     out.append(text.data(), text.data() + text.size());
@@ -32,6 +38,28 @@ class JsonFormatter : public spdlog::formatter {
   std::unique_ptr<spdlog::formatter> clone() const override {
     return std::make_unique<JsonFormatter>();
   }
+};
+
+// The pattern's line, and the fields as " name=value" before its end.
+class TextFormatter : public spdlog::formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
+    line_.format(message, out);
+    if (log::CurrentFields().empty()) return;
+    std::string fields;
+    for (const auto& [name, value] : log::CurrentFields()) {
+      if (!value.empty()) fields += fmt::format(" {}={}", name, value);
+    }
+    fields += '\n';
+    out.resize(out.size() - 1);
+    out.append(fields.data(), fields.data() + fields.size());
+  }
+  std::unique_ptr<spdlog::formatter> clone() const override {
+    return std::make_unique<TextFormatter>();
+  }
+
+ private:
+  spdlog::pattern_formatter line_{"%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v"};
 };
 
 }  // namespace
@@ -43,7 +71,7 @@ void StartLogging(const std::string& level, bool json) {
   if (json) {
     logger->set_formatter(std::make_unique<JsonFormatter>());
   } else {
-    logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
+    logger->set_formatter(std::make_unique<TextFormatter>());
   }
   spdlog::set_default_logger(logger);
 }

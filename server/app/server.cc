@@ -3,7 +3,9 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
 #include "core/base/file.h"
@@ -60,6 +62,7 @@ void Server::Stop() {
   // Not ready: load balancers look elsewhere while requests under way finish.
   started_ = false;
   if (grpc_server_) grpc_server_->SetServing(false);
+  std::this_thread::sleep_for(std::chrono::milliseconds(settings_.drain_delay_ms));
   std::error_code ignored;
   if (service_) std::filesystem::remove(ports_file(), ignored);
   // Watchers and waiting workers hold calls open until the queue lets them go; local workers end

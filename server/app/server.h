@@ -41,8 +41,9 @@ class Server {
   // Everything has started, and every served version was loaded or found broken.
   bool Ready();
 
-  // Lets requests under way finish, at most Settings::stop_timeout_ms, puts running jobs back to
-  // the queue and stops everything. Idempotent.
+  // Becomes unready, goes on for Settings::drain_delay_ms, lets requests under way finish, at most
+  // Settings::stop_timeout_ms, puts running jobs back to the queue and stops everything.
+  // Idempotent.
   void Stop();
 
  private:

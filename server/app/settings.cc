@@ -5,22 +5,16 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
 
 #include "core/base/exit_code.h"
 #include "core/base/version.h"
+#include "server/app/config_file.h"
 
 namespace haq::server::app {
 namespace {
-
-// "--max-batch" -> "HAQ_MAX_BATCH": every flag has its variable.
-std::string VariableOf(std::string flag) {
-  std::replace(flag.begin(), flag.end(), '-', '_');
-  std::transform(flag.begin(), flag.end(), flag.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return "HAQ" + flag.substr(1);
-}
 
 class Flags {
  public:
@@ -145,6 +139,8 @@ void AddProgram(Flags& flags, Settings& s) {
   flags.Add("--data-dir", s.data_dir, "Folder that holds everything the server keeps");
   flags.AddNumber("--stop-timeout-ms", s.stop_timeout_ms,
                   "How long requests under way may finish when the server stops", 0, kDay);
+  flags.AddNumber("--drain-delay-ms", s.drain_delay_ms,
+                  "How long the server goes on taking requests, unready, before it stops", 0, kDay);
   flags.Add("--log-level", s.log_level, "Least level that is logged, to stderr")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}));
   flags.AddSwitch("--log-json", s.log_json, "Log one JSON object a line");
@@ -161,10 +157,21 @@ void CheckTogether(const Settings& settings) {
 }
 
 std::string Footer() {
-  return "Every flag has an environment variable: --max-batch is HAQ_MAX_BATCH; the flag wins.\n"
+  return "Every flag has an environment variable (--max-batch is HAQ_MAX_BATCH) and a key in the "
+         "file\n"
+         "of --config (max-batch); the flag wins over the variable, and that over the file.\n"
          "SIGTERM and SIGINT stop the server after the requests under way; a second one ends it at "
          "once.\n\n" +
          std::string(ExitCodeHelp()) + "\nhaq-server ends with 0 when it was asked to stop.\n";
+}
+
+// HAQ_CONFIG names a file that has to be there, as --config does.
+void AddConfigFile(CLI::App& app) {
+  const char* const from_environment = std::getenv("HAQ_CONFIG");
+  const std::string file = from_environment != nullptr ? from_environment : "";
+  app.set_config("--config", file, "TOML file with settings (HAQ_CONFIG)", !file.empty())
+      ->group("Program");
+  app.config_formatter(std::make_shared<TomlConfig>(app));
 }
 
 }  // namespace
@@ -181,9 +188,17 @@ ParsedSettings ParseSettings(int argc, const char* const* argv) {
   AddHttpBodies(flags, settings);
   AddJobs(flags, settings);
   AddServing(flags, settings);
+  AddConfigFile(app);
+  bool check_config = false;
+  app.add_flag("--check-config", check_config, "Check the settings, and do nothing else")
+      ->group("Program");
   try {
     app.parse(argc, argv);
     CheckTogether(settings);
+    if (check_config) {
+      std::puts("haq-server: the settings are valid");
+      return {std::nullopt, kExitOk};
+    }
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return {std::nullopt, code == 0 ? kExitOk : kExitUsage};

@@ -1,4 +1,5 @@
-// The settings of haq-server: flags, environment variables and defaults. docs/settings.md lists
+// The settings of haq-server: flags, environment variables, the configuration file and
+// defaults. docs/settings.md lists
 // them.
 #pragma once
 
@@ -35,6 +36,7 @@ struct Settings {
   uint64_t max_http_buffered_bytes = 512 << 20;
   int http_body_timeout_ms = 60'000;
   int stop_timeout_ms = 5'000;
+  int drain_delay_ms = 0;
 
   std::string log_level = "info";
   bool log_json = false;

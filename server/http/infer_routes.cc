@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/http/infer_codec.h"
+#include "server/log/fields.h"
 #include "server/oip/describe.h"
 #include "server/oip/to_json.h"
 
@@ -37,6 +38,17 @@ void Count(metrics::Metrics& metrics, const std::string& model, StatusCode code,
                          std::chrono::duration<double>(Clock::now() - start).count());
 }
 
+void LogFailure(const Inference& inference, const Status& status) {
+  if (status.ok()) return;
+  const bool ours =
+      status.code() == StatusCode::kInternal || status.code() == StatusCode::kDataLoss;
+  log::Write(ours ? spdlog::level::err : spdlog::level::debug,
+             {{"request", inference.id},
+              {"model", inference.request.model},
+              {"code", std::string(StatusCodeName(status.code()))}},
+             status.message());
+}
+
 Handler Infer(const InferenceParts& parts) {
   return [parts](Request request, const Respond& respond) {
     const auto start = Clock::now();
@@ -61,6 +73,7 @@ Handler Infer(const InferenceParts& parts) {
     *ticket = parts.engine.Infer(
         inference->request, [inference, respond, accepted, start,
                              &metrics = parts.metrics](const Result<serving::Response>& result) {
+          LogFailure(*inference, result.status());
           Count(metrics, inference->request.model, result.status().code(),
                 result.ok() ? result->images : 0, start);
           respond(result.ok() ? FormatInference(*result, *inference, accepted)

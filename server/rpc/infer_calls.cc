@@ -8,6 +8,7 @@
 #include <mutex>
 #include <utility>
 
+#include "server/log/fields.h"
 #include "server/rpc/infer_translation.h"
 #include "server/rpc/status.h"
 
@@ -56,7 +57,20 @@ class Inference {
   void End(const Status& status, int64_t images) {
     metrics_.CountInference(request_->model_name(), status.code(), images,
                             std::chrono::duration<double>(Clock::now() - start_).count());
+    LogFailure(status);
     end_(status);
+  }
+
+  // A client's own mistakes are its affair and only worth a line to who looks for them.
+  void LogFailure(const Status& status) const {
+    if (status.ok()) return;
+    const bool ours =
+        status.code() == StatusCode::kInternal || status.code() == StatusCode::kDataLoss;
+    log::Write(ours ? spdlog::level::err : spdlog::level::debug,
+               {{"request", request_->id()},
+                {"model", request_->model_name()},
+                {"code", std::string(StatusCodeName(status.code()))}},
+               status.message());
   }
 
   serving::Engine& engine_;

@@ -1,9 +1,9 @@
 #include "server/serving/loader.h"
 
-#include <spdlog/spdlog.h>
-
 #include <chrono>
 #include <utility>
+
+#include "server/log/fields.h"
 
 namespace haq::server::serving {
 
@@ -102,10 +102,14 @@ Status Loader::LoadOne(const Item& item) {
   const double ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   if (status.ok()) {
-    spdlog::info("serving: version {} of model '{}' loaded in {:.0f} ms", item.version, item.model,
-                 ms);
+    log::Write(spdlog::level::info,
+               {{"model", item.model}, {"version", std::to_string(item.version)}},
+               fmt::format("serving: version {} of model '{}' loaded in {:.0f} ms", item.version,
+                           item.model, ms));
   } else {
-    spdlog::error("serving: {}", status.ToString());
+    log::Write(spdlog::level::err,
+               {{"model", item.model}, {"version", std::to_string(item.version)}},
+               fmt::format("serving: {}", status.ToString()));
   }
   return status;
 }

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "testing.h"
+
 namespace haq::server::app {
 namespace {
 
@@ -78,6 +80,70 @@ TEST_F(SettingsTest, WrongValuesNameTheFlag) {
   EXPECT_THAT(Failure({"--default-priority", "4"}),
               HasSubstr("--default-priority: is 4; --priority-levels allows 1 to 3"));
   EXPECT_THAT(Failure({"--no-such-flag"}), HasSubstr("--no-such-flag"));
+}
+
+class ConfigFileTest : public SettingsTest {
+ protected:
+  const char* Write(const std::string& text) {
+    std::ofstream(path_) << text;
+    return path_.c_str();
+  }
+  test::TempFolder folder_;
+  const std::string path_ = folder_.path() / "server.toml";
+};
+
+TEST_F(ConfigFileTest, AFlagWinsOverItsVariableAndThatOverTheFile) {
+  const char* const file = Write(
+      "listen = \"::1\"\nlog-json = true\nmax-queue = 7\n"
+      "[serving]\nmax-batch = 8\nthreads = 3\n[jobs]\nworkers = 0\n");
+  setenv("HAQ_MAX_BATCH", "9", 1);
+  setenv("HAQ_THREADS", "4", 1);
+  const auto parsed = Parse({"--config", file, "--threads", "5"});
+  unsetenv("HAQ_MAX_BATCH");
+  unsetenv("HAQ_THREADS");
+  ASSERT_TRUE(parsed.settings.has_value());
+  EXPECT_EQ(parsed.settings->listen, "::1");
+  EXPECT_TRUE(parsed.settings->log_json);
+  EXPECT_EQ(parsed.settings->serving.max_queue, 7u);
+  EXPECT_EQ(parsed.settings->workers, 0);
+  EXPECT_EQ(parsed.settings->serving.max_batch, 9) << "the variable wins over the file";
+  EXPECT_EQ(parsed.settings->serving.threads, 5) << "the flag wins over both";
+}
+
+TEST_F(ConfigFileTest, AVariableNamesTheFile) {
+  setenv("HAQ_CONFIG", Write("max-batch = 8"), 1);
+  const auto parsed = Parse({});
+  setenv("HAQ_CONFIG", "/no/such/file.toml", 1);
+  EXPECT_THAT(Failure({}), HasSubstr("/no/such/file.toml"));
+  unsetenv("HAQ_CONFIG");
+  ASSERT_TRUE(parsed.settings.has_value());
+  EXPECT_EQ(parsed.settings->serving.max_batch, 8);
+  EXPECT_THAT(Failure({"--config", "/no/such/file.toml"}), HasSubstr("/no/such/file.toml"));
+}
+
+TEST_F(ConfigFileTest, WhatIsWrongIsNamed) {
+  const auto failure = [this](const std::string& text) {
+    return Failure({"--config", Write(text)});
+  };
+  EXPECT_THAT(failure("\nmax-batches = 8"), HasSubstr("line 2: 'max-batches' is no setting"));
+  EXPECT_THAT(failure("config = \"x\""), HasSubstr("'config' is no setting"));
+  EXPECT_THAT(failure("max-batch = 8\n[serving]\nmax-batch = 9"),
+              HasSubstr("line 3: 'max-batch' comes twice"));
+  EXPECT_THAT(failure("max-batch = [8]"), HasSubstr("'max-batch' must be a string, a number"));
+  EXPECT_THAT(failure("[a.b]\nmax-batch = 8"), HasSubstr("'b' is no setting"));
+  EXPECT_THAT(failure("max-batch = "), HasSubstr("--config: line 1"));
+  EXPECT_THAT(failure("max-batch = 0"), HasSubstr("--max-batch"));
+  EXPECT_THAT(failure("max-batch = \"many\""), HasSubstr("--max-batch"));
+  EXPECT_THAT(failure("listen = \"localhost\""), HasSubstr("not a literal"));
+}
+
+TEST_F(ConfigFileTest, CheckConfigChecksEverythingAndDoesNothing) {
+  EXPECT_THAT(Output({"--check-config", "--config", Write("max-batch = 8")}),
+              HasSubstr("the settings are valid"));
+  EXPECT_THAT(Failure({"--check-config", "--config", Write("max-batch = 0")}),
+              HasSubstr("--max-batch"));
+  EXPECT_THAT(Failure({"--check-config", "--priority-levels", "1"}),
+              HasSubstr("--default-priority"));
 }
 
 TEST_F(SettingsTest, HelpAndVersion) {
