@@ -24,6 +24,7 @@ struct CalibrateOptions {
   std::optional<bool> bias_correction, equalize, adaround;
   std::optional<std::string> wide;
   int64_t limit_calibration = 0, limit_evaluation = 0;
+  std::optional<double> max_drop, min_agreement;
   bool watch = false;
 };
 
@@ -46,6 +47,8 @@ Result<int> Calibrate(App* app, const CalibrateOptions& options) {
   }
   spec.set_limit_calibration(options.limit_calibration);
   spec.set_limit_evaluation(options.limit_evaluation);
+  if (options.max_drop) spec.set_max_drop(*options.max_drop);
+  if (options.min_agreement) spec.set_min_agreement(*options.min_agreement);
   HAQ_ASSIGN_OR_RETURN(const v1::Job job, app->client().CreateJob(spec));
   if (options.watch) {
     if (app->json()) {
@@ -189,6 +192,14 @@ void AddCalibrate(CLI::App* root, App* app) {
       ->add_option("--limit-evaluation", options->limit_evaluation,
                    "Only the first N images; 0 is all")
       ->type_name("N");
+  command
+      ->add_option("--max-drop", options->max_drop,
+                   "Serve the new version only when top-1 drops by at most so many points")
+      ->type_name("POINTS");
+  command
+      ->add_option("--min-agreement", options->min_agreement,
+                   "... and when INT8 and FP32 agree on at least so many percent of the images")
+      ->type_name("PERCENT");
   command->add_flag("--watch", options->watch,
                     "Follow the job to its end and print the report; ^C leaves the job running");
 }

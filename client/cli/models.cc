@@ -42,6 +42,9 @@ std::string Describe(const v1::Model& model) {
   text += fmt::format("  created      {}\n", FormatTime(model.create_time()));
   text += fmt::format("  served       {}\n",
                       model.served_version().empty() ? "-" : model.served_version());
+  if (!model.previous_version().empty()) {
+    text += fmt::format("  before       {}\n", model.previous_version());
+  }
   return text;
 }
 
@@ -120,6 +123,27 @@ Result<int> Show(App* app, const std::string& name) {
   return kExitOk;
 }
 
+Result<int> PrintServed(App* app, const Result<v1::Model>& model) {
+  if (!model.ok()) return model.status();
+  if (app->json()) {
+    app->PrintJson(ToJson(*model));
+  } else {
+    app->Print(fmt::format(
+        "{} is served{}\n", model->served_version(),
+        model->previous_version().empty() ? "" : ", before it was " + model->previous_version()));
+  }
+  return kExitOk;
+}
+
+Result<int> Promote(App* app, const std::string& name, int64_t version) {
+  return PrintServed(app, app->client().PromoteVersion(
+                              fmt::format("{}/versions/{}", FullName("models", name), version)));
+}
+
+Result<int> Rollback(App* app, const std::string& name) {
+  return PrintServed(app, app->client().RollbackModel(FullName("models", name)));
+}
+
 Result<int> Delete(App* app, const std::string& name, bool force) {
   const std::string full = FullName("models", name);
   HAQ_RETURN_IF_ERROR(app->client().DeleteModel(full, force));
@@ -170,6 +194,20 @@ void AddModelCommands(CLI::App* root, App* app) {
                             [app, name, file] { return Pull(app, *name, *file); });
   command->add_option("NAME", *name, "Name of the model")->required();
   command->add_option("FILE", *file, "Where to write it")->required();
+
+  auto version = std::make_shared<int64_t>(0);
+  command = app->AddCommand(group, "promote", "Serve a version from now on",
+                            "haq models promote resnet20 3",
+                            [app, name, version] { return Promote(app, *name, *version); });
+  command->add_option("NAME", *name, "Name of the model")->required();
+  command->add_option("VERSION", *version, "Number of the version")
+      ->check(NumberFrom(1, 1e15))
+      ->required();
+
+  command =
+      app->AddCommand(group, "rollback", "Serve the version again that was served before",
+                      "haq models rollback resnet20", [app, name] { return Rollback(app, *name); });
+  command->add_option("NAME", *name, "Name of the model")->required();
 
   auto force = std::make_shared<bool>(false);
   command = app->AddCommand(group, "delete", "Delete a model and its quantized versions",

@@ -97,6 +97,21 @@ Status Client::DeleteModel(const std::string& name, bool force) {
                        options_.timeout_ms, Repeat::kNo));
 }
 
+Result<v1::Model> Client::PromoteVersion(const std::string& name) {
+  v1::PromoteVersionRequest request;
+  request.set_name(name);
+  return Call(options_, *stubs_->models, &v1::ModelService::Stub::PromoteVersion, request,
+              options_.timeout_ms);
+}
+
+// A second one would undo the first, so a rollback is not repeated.
+Result<v1::Model> Client::RollbackModel(const std::string& name) {
+  v1::RollbackModelRequest request;
+  request.set_name(name);
+  return Call(options_, *stubs_->models, &v1::ModelService::Stub::RollbackModel, request,
+              options_.timeout_ms, Repeat::kNo);
+}
+
 Result<v1::Dataset> Client::CreateDataset(const std::string& dataset_id,
                                           const v1::Dataset& dataset) {
   v1::CreateDatasetRequest request;

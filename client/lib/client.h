@@ -56,6 +56,10 @@ class Client {
   Result<v1::Model> GetModel(const std::string& name);
   Result<std::vector<v1::Model>> ListModels();
   Status DeleteModel(const std::string& name, bool force);
+  // "models/resnet20/versions/2"; serving it already is OK.
+  Result<v1::Model> PromoteVersion(const std::string& name);
+  // Back to the version that was served before.
+  Result<v1::Model> RollbackModel(const std::string& name);
 
   Result<v1::Dataset> CreateDataset(const std::string& dataset_id, const v1::Dataset& dataset);
   Result<v1::Dataset> GetDataset(const std::string& name);

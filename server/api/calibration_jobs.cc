@@ -7,6 +7,7 @@
 #include "core/quant/params.h"
 #include "core/quant/wide.h"
 #include "server/api/convert.h"
+#include "server/api/gate.h"
 #include "server/api/names.h"
 #include "server/api/pages.h"
 #include "server/api/requests.h"
@@ -31,6 +32,7 @@ Status CheckSpec(haq::v1::CalibrationSpec& spec) {
   HAQ_RETURN_IF_ERROR(quant::CheckPreset(spec.preset(), "spec.preset"));
   HAQ_RETURN_IF_ERROR(quant::CheckWide(
       {spec.wide_count(), {spec.wide_tensors().begin(), spec.wide_tensors().end()}}, "spec."));
+  HAQ_RETURN_IF_ERROR(CheckGate(spec));
   HAQ_RETURN_IF_ERROR(CheckLimit("spec.limit_calibration", spec.limit_calibration()));
   return CheckLimit("spec.limit_evaluation", spec.limit_evaluation());
 }

@@ -26,6 +26,9 @@ haq::v1::Model ToProto(const store::ModelRecord& model) {
   if (model.served_version > 0) {
     message.set_served_version(VersionName(model.id, model.served_version));
   }
+  if (model.previous_version > 0) {
+    message.set_previous_version(VersionName(model.id, model.previous_version));
+  }
   for (const std::string& name : model.class_names) message.add_class_names(name);
   return message;
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <system_error>
 
+#include "server/log/fields.h"
 #include "server/store/sqlite_metadata.h"
 
 namespace haq::server::api {
@@ -109,11 +110,13 @@ Status Service::StartWorkers(const WorkerOptions& options) {
   supervisor.workers = options.count;
   jobs::SupervisorCallbacks callbacks;
   callbacks.on_start = [](const std::string& worker, int pid) {
-    spdlog::info("worker {} runs as process {}", worker, pid);
+    log::Write(spdlog::level::info, {{"worker", worker}},
+               fmt::format("worker {} runs as process {}", worker, pid));
   };
   const bool only_one = options.count == 1;
   callbacks.on_exit = [this, only_one](const std::string& worker, const jobs::ProcessExit& exit) {
-    spdlog::warn("worker {} {}", worker, exit.Describe());
+    log::Write(spdlog::level::warn, {{"worker", worker}},
+               fmt::format("worker {} {}", worker, exit.Describe()));
     if (options_.job_listener != nullptr && !queue_->closed()) {
       options_.job_listener->OnWorkerRestart(exit.Crashed());
     }

@@ -6,6 +6,7 @@
 #include "core/artifact/file.h"
 #include "core/base/file.h"
 #include "server/api/figures.h"
+#include "server/api/gate.h"
 #include "server/api/names.h"
 
 namespace haq::server::api {
@@ -173,11 +174,16 @@ Status Workers::Finish(ArtifactUpload& upload) {
 
 Result<pb::CompleteJobResponse> Workers::Complete(const pb::CompleteJobRequest& request) {
   HAQ_ASSIGN_OR_RETURN(const jobs::Lease lease, ReadLease(request.lease()));
+  HAQ_ASSIGN_OR_RETURN(const store::JobRecord job, context_.queue.Extend(lease));
+  haq::v1::CalibrationSpec spec;
+  spec.ParseFromString(job.spec);
+  const Verdict verdict = Judge(spec, FiguresOf(request.report_json(), 0));
   const std::lock_guard lock(context_.versions_mutex);
-  HAQ_ASSIGN_OR_RETURN(
-      const store::ArtifactRecord artifact,
-      context_.queue.Complete(lease, request.artifact_sha256(), request.report_json()));
-  if (context_.artifact_listener) {
+  HAQ_ASSIGN_OR_RETURN(const store::ArtifactRecord artifact,
+                       context_.queue.Complete(lease, request.artifact_sha256(),
+                                               WithVerdict(request.report_json(), verdict),
+                                               verdict.passed, verdict.reason));
+  if (context_.artifact_listener && verdict.passed) {
     context_.artifact_listener->OnVersionRegistered(artifact.model_id, artifact.version,
                                                     context_.blobs.PathOf(artifact.sha256));
     context_.artifact_listener->OnFigures(artifact.model_id,

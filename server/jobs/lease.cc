@@ -245,7 +245,8 @@ Status Queue::HandIn(const Lease& lease, const std::string& sha256, int64_t size
 
 Result<store::ArtifactRecord> Queue::Complete(const Lease& lease,
                                               const std::string& artifact_sha256,
-                                              const std::string& report_json) {
+                                              const std::string& report_json, bool serve,
+                                              const std::string& reason) {
   if (static_cast<int64_t>(report_json.size()) > options_.max_report_bytes) {
     return ResourceExhausted("report_json: {} bytes, at most {} are allowed", report_json.size(),
                              options_.max_report_bytes);
@@ -264,7 +265,15 @@ Result<store::ArtifactRecord> Queue::Complete(const Lease& lease,
     artifact = {job.model_id,    model->last_version + 1,  job.number,
                 artifact_sha256, job.handed_in_size_bytes, now_us};
     transaction.InsertArtifact(artifact);
-    transaction.SetVersions(job.model_id, artifact.version, artifact.version);
+    transaction.SetVersions(job.model_id, artifact.version,
+                            serve ? artifact.version : model->served_version);
+    if (!serve) {
+      haq::v1::JobEvent event;
+      event.mutable_log()->set_level("warning");
+      event.mutable_log()->set_message(
+          fmt::format("version {} is not served: {}", artifact.version, reason));
+      AppendEvent(transaction, effects, job, now_us, event);
+    }
     transaction.InsertReport(job.number, report_json);
     job.artifact_version = artifact.version;
     job.handed_in_sha256.clear();

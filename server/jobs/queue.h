@@ -117,10 +117,11 @@ class Queue {
   Status SaveCheckpoint(const Lease& lease, std::span<const uint8_t> checkpoint);
   // Notes a blob as the job's artifact, which the caller has verified.
   Status HandIn(const Lease& lease, const std::string& sha256, int64_t size_bytes);
-  // Registers the artifact that was handed in as the model's next and served version, and ends the
-  // job as SUCCEEDED.
+  // Registers the artifact that was handed in as the model's next version, with `serve` also as the
+  // served one (otherwise an event tells `reason`), and ends the job as SUCCEEDED.
   Result<store::ArtifactRecord> Complete(const Lease& lease, const std::string& artifact_sha256,
-                                         const std::string& report_json);
+                                         const std::string& report_json, bool serve = true,
+                                         const std::string& reason = "");
   // Ends the job as FAILED, or CANCELLED when that was asked for; `retry` puts it back to the
   // queue.
   Status Fail(const Lease& lease, const Status& reason, bool retry);

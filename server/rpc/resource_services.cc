@@ -35,6 +35,20 @@ ServerUnaryReactor* ModelService::DeleteModel(CallbackServerContext* context,
                   [this, request] { return service_.models().Delete(*request); });
 }
 
+ServerUnaryReactor* ModelService::PromoteVersion(CallbackServerContext* context,
+                                                 const haq::v1::PromoteVersionRequest* request,
+                                                 haq::v1::Model* response) {
+  return RunUnary(context, service_.executor(), response,
+                  [this, request] { return service_.models().Promote(*request); });
+}
+
+ServerUnaryReactor* ModelService::RollbackModel(CallbackServerContext* context,
+                                                const haq::v1::RollbackModelRequest* request,
+                                                haq::v1::Model* response) {
+  return RunUnary(context, service_.executor(), response,
+                  [this, request] { return service_.models().Rollback(*request); });
+}
+
 ServerUnaryReactor* DatasetService::CreateDataset(CallbackServerContext* context,
                                                   const haq::v1::CreateDatasetRequest* request,
                                                   haq::v1::Dataset* response) {

@@ -26,6 +26,12 @@ class ModelService : public haq::v1::ModelService::CallbackService {
   grpc::ServerUnaryReactor* DeleteModel(grpc::CallbackServerContext* context,
                                         const haq::v1::DeleteModelRequest* request,
                                         google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* PromoteVersion(grpc::CallbackServerContext* context,
+                                           const haq::v1::PromoteVersionRequest* request,
+                                           haq::v1::Model* response) override;
+  grpc::ServerUnaryReactor* RollbackModel(grpc::CallbackServerContext* context,
+                                          const haq::v1::RollbackModelRequest* request,
+                                          haq::v1::Model* response) override;
 
  private:
   api::Service& service_;

@@ -25,6 +25,7 @@ class Transaction {
   virtual std::vector<ModelRecord> ListModels(const std::string& after, int64_t limit) = 0;
   virtual int64_t CountModels() = 0;
   virtual void InsertModel(const ModelRecord& model) = 0;
+  // A served version that changes is the previous one from now on.
   virtual void SetVersions(const std::string& id, int64_t last, int64_t served) = 0;
   // With its artifacts.
   virtual void DeleteModel(const std::string& id) = 0;

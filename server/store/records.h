@@ -18,8 +18,9 @@ struct ModelRecord {
   std::string preprocess_json;
   std::vector<std::string> class_names;
   int64_t create_time_us = 0;
-  int64_t last_version = 0;    // the newest quantized version; 0: none
-  int64_t served_version = 0;  // 0: none
+  int64_t last_version = 0;      // the newest quantized version; 0: none
+  int64_t served_version = 0;    // 0: none
+  int64_t previous_version = 0;  // served before the present one; 0: none
 };
 
 struct ShardRecord {

@@ -8,7 +8,7 @@ CREATE TABLE models(
   id TEXT PRIMARY KEY NOT NULL, format TEXT NOT NULL, sha256 TEXT NOT NULL,
   size_bytes INTEGER NOT NULL, input_shape TEXT NOT NULL, preprocess_json TEXT NOT NULL,
   class_names TEXT NOT NULL, create_time_us INTEGER NOT NULL, last_version INTEGER NOT NULL,
-  served_version INTEGER NOT NULL) WITHOUT ROWID;
+  served_version INTEGER NOT NULL, previous_version INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE INDEX models_sha256 ON models(sha256);
 CREATE TABLE datasets(
   id TEXT PRIMARY KEY NOT NULL, images INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
@@ -44,6 +44,9 @@ CREATE TABLE requests(
   create_time_us INTEGER NOT NULL) WITHOUT ROWID;
 )sql";
 
+constexpr char kFromVersion1[] =
+    "ALTER TABLE models ADD COLUMN previous_version INTEGER NOT NULL DEFAULT 0";
+
 }  // namespace
 
 Status PrepareSchema(SQLite::Database& database) {
@@ -53,6 +56,12 @@ Status PrepareSchema(SQLite::Database& database) {
   if (version > kSchemaVersion) {
     return Unsupported("{} has schema version {}, this program knows versions up to {}",
                        database.getFilename(), version, kSchemaVersion);
+  }
+  if (version == 1) {
+    database.exec(kFromVersion1);
+    database.exec(fmt::format("PRAGMA user_version = {}", kSchemaVersion));
+    transaction.commit();
+    return {};
   }
   if (database.execAndGet("SELECT count(*) FROM sqlite_master").getInt() != 0) {
     return DataLoss("{} is a database, but not one of haq-server", database.getFilename());

@@ -7,7 +7,7 @@
 
 namespace haq::server::store {
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 // Makes the tables in an empty database; kUnsupported when the database is of a newer version.
 // Throws SQLite::Exception.

@@ -20,7 +20,7 @@ std::vector<T> FromText(const SQLite::Column& column) {
 
 constexpr char kModelColumns[] =
     "id, format, sha256, size_bytes, input_shape, preprocess_json, class_names, create_time_us, "
-    "last_version, served_version";
+    "last_version, served_version, previous_version";
 
 ModelRecord ReadModel(SQLite::Statement& s) {
   ModelRecord model;
@@ -35,6 +35,7 @@ ModelRecord ReadModel(SQLite::Statement& s) {
   model.create_time_us = s.getColumn(column++).getInt64();
   model.last_version = s.getColumn(column++).getInt64();
   model.served_version = s.getColumn(column++).getInt64();
+  model.previous_version = s.getColumn(column++).getInt64();
   return model;
 }
 
@@ -109,14 +110,18 @@ std::vector<ModelRecord> SqliteTransaction::ListModels(const std::string& after,
 int64_t SqliteTransaction::CountModels() { return QueryNumber("SELECT count(*) FROM models"); }
 
 void SqliteTransaction::InsertModel(const ModelRecord& model) {
-  Execute("INSERT INTO models VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", model.id, model.format,
+  Execute("INSERT INTO models VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", model.id, model.format,
           model.sha256, model.size_bytes, nlohmann::json(model.input_shape).dump(),
           model.preprocess_json, ToText(model.class_names), model.create_time_us,
-          model.last_version, model.served_version);
+          model.last_version, model.served_version, model.previous_version);
 }
 
 void SqliteTransaction::SetVersions(const std::string& id, int64_t last, int64_t served) {
-  Execute("UPDATE models SET last_version = ?, served_version = ? WHERE id = ?", last, served, id);
+  // On the right side of an assignment stand the values before the update.
+  Execute(
+      "UPDATE models SET previous_version = CASE WHEN served_version = ?1 THEN previous_version "
+      "ELSE served_version END, served_version = ?1, last_version = ?2 WHERE id = ?3",
+      served, last, id);
 }
 
 void SqliteTransaction::DeleteModel(const std::string& id) {

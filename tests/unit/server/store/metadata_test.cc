@@ -40,8 +40,9 @@ class MetadataTest : public testing::Test {
   }
 
   static ModelRecord Model(const std::string& id) {
-    return {id, "torchscript", "sha-" + id, 12, {3, 8, 8}, R"({"a": 1})", {"cat", "d\"og"}, 77, 0,
-            0};
+    return {
+        id, "torchscript", "sha-" + id, 12, {3, 8, 8}, R"({"a": 1})", {"cat", "d\"og"}, 77, 0, 0,
+        0};
   }
 
   test::TempFolder folder_;
@@ -262,6 +263,41 @@ TEST_F(MetadataTest, FilesThatAreNotOurs) {
         .exec("CREATE TABLE x(y)");
   }
   EXPECT_EQ(OpenSqliteMetadata(other).status().code(), StatusCode::kDataLoss);
+}
+
+TEST_F(MetadataTest, TheVersionBeforeIsKept) {
+  Write([](Transaction& t) {
+    t.InsertModel(Model("a"));
+    t.SetVersions("a", 1, 1);
+    EXPECT_EQ(t.FindModel("a")->previous_version, 0);
+    t.SetVersions("a", 2, 1);  // a version that is not served
+    EXPECT_EQ(t.FindModel("a")->previous_version, 0);
+    t.SetVersions("a", 3, 3);
+  });
+  Open();
+  Read([](Transaction& t) {
+    EXPECT_EQ(t.FindModel("a")->last_version, 3);
+    EXPECT_EQ(t.FindModel("a")->served_version, 3);
+    EXPECT_EQ(t.FindModel("a")->previous_version, 1);
+  });
+}
+
+TEST_F(MetadataTest, ADatabaseOfVersion1IsBroughtUpToDate) {
+  Write([](Transaction& t) {
+    t.InsertModel(Model("a"));
+    t.SetVersions("a", 1, 1);
+  });
+  metadata_.reset();
+  {
+    SQLite::Database old(path_.string(), SQLite::OPEN_READWRITE);
+    old.exec("ALTER TABLE models DROP COLUMN previous_version; PRAGMA user_version = 1");
+  }
+  Open();
+  Write([](Transaction& t) {
+    EXPECT_EQ(t.FindModel("a")->previous_version, 0);
+    t.SetVersions("a", 2, 2);
+    EXPECT_EQ(t.FindModel("a")->previous_version, 1);
+  });
 }
 
 TEST_F(MetadataTest, ANewerSchemaIsRefused) {
