@@ -122,7 +122,8 @@ class DemoJob(ServerTest):
         self.assertEqual((job["spec"]["method"], report["method"]), ("redistribution", "redistribution"))
         self.assertEqual((job["spec"]["preset"], report["preset"]), ("fast", "fast"))
         self.assertEqual(report["corrections"], {"bias_correction": False, "equalize": False, "adaround": False})
-        self.assertEqual(report["wide"], {"count": 0, "tensors": []})
+        self.assertEqual(report["wide"], {"count": 0, "tensors": [], "ms_per_image": None,
+                                          "ms_per_image_8bit": None})
 
     def test_delete(self):
         self.must("models", "push", "gone", harness.MODEL, "--input-shape", harness.INPUT_SHAPE)
