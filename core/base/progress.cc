@@ -150,7 +150,7 @@ std::string ProgressBar::Amount() const {
 
 Unit UnitOfPhase(std::string_view phase) {
   if (phase == "upload" || phase == "download") return Unit::kBytes;
-  if (phase == "import" || phase == "lower") return Unit::kSteps;
+  if (phase == "import" || phase == "lower" || phase == "adaround") return Unit::kSteps;
   return Unit::kImages;
 }
 

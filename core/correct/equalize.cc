@@ -137,6 +137,7 @@ class Pair {
     const ChannelFigures figures = *statistics.Of(nodes.value);
     const ChannelFigures input = *statistics.Of(graph.nodes[nodes.producer].inputs[0]);
     channels_ = static_cast<int64_t>(figures.mean.size());
+    factor_.assign(channels_, 1.0);
     mean_square_ = figures.mean_square;
     active_ = figures.active;
     for (int64_t c = 0; c < channels_; ++c) {
@@ -147,6 +148,45 @@ class Pair {
     LimitByClamps();
   }
 
+  // The estimate of Noise at these scales, but with the weights' errors as they really are: weights
+  // may lie on levels already, and then every other scale is worse.
+  double Measure(quant::WeightGranularity granularity, const std::vector<double>& log_scale) {
+    const bool per_tensor = granularity == quant::WeightGranularity::kPerTensor;
+    std::vector<double> energy(channels_, 0.0), scale, inverse;
+    for (const int consumer : nodes_.consumers) AddEnergy(consumer, energy);
+    for (const double log : log_scale) {
+      scale.push_back(std::exp(log)), inverse.push_back(std::exp(-log));
+    }
+    PairNoise activation(channels_);
+    activation.Add(ActivationStep(energy));
+    double noise = activation.Evaluate(log_scale);
+    if (per_tensor) {
+      const WeightView producer = ViewOf(graph_.nodes[nodes_.producer].op, 0);
+      const SharedStep step = ProducerStep(producer, energy);
+      const int64_t size = producer.columns * producer.taps;
+      noise += ErrorOfWeights(
+          producer, true, [&](int64_t row, int64_t) { return scale[row]; },
+          [&](int64_t row, int64_t) {
+            return step.cost[row] / double(size) * inverse[row] * inverse[row];
+          });
+    }
+    for (const int consumer : nodes_.consumers) {
+      const WeightView view = ViewOf(graph_.nodes[consumer].op, channels_);
+      if (view.depthwise && !per_tensor) continue;  // the scales of its rows take the factors
+      const auto channel = [&](int64_t row, int64_t column) {
+        return view.depthwise ? row : column;
+      };
+      noise += ErrorOfWeights(
+          view, per_tensor,
+          [&](int64_t row, int64_t column) { return inverse[channel(row, column)]; },
+          [&](int64_t row, int64_t column) {
+            const int64_t c = channel(row, column);
+            return mean_square_[c] * scale[c] * scale[c];
+          });
+    }
+    return noise;
+  }
+
   PairNoise Noise(quant::WeightGranularity granularity) {
     const bool per_tensor = granularity == quant::WeightGranularity::kPerTensor;
     const WeightView producer = ViewOf(graph_.nodes[nodes_.producer].op, 0);
@@ -154,9 +194,7 @@ class Pair {
     for (const int consumer : nodes_.consumers) AddEnergy(consumer, energy);
 
     PairNoise noise(channels_);
-    SharedStep activation{{}, energy, false, 255};
-    activation.magnitude.assign(range_.begin(), range_.end());
-    noise.Add(std::move(activation));
+    noise.Add(ActivationStep(energy));
     if (per_tensor) noise.Add(ProducerStep(producer, energy));
     for (const int consumer : nodes_.consumers) {
       const WeightView view = ViewOf(graph_.nodes[consumer].op, channels_);
@@ -187,6 +225,7 @@ class Pair {
       }
       mean_square_[c] *= s * s;
       range_[c] *= s;
+      factor_[c] *= s;
     }
     for (const int node : nodes_.between) ScaleClamp(graph_.nodes[node].op, log_scale);
   }
@@ -194,7 +233,8 @@ class Pair {
   // What the scaling of the pair before did to the producer's input.
   void InputWasScaled(const std::vector<double>& mean_square) { input_mean_square_ = mean_square; }
   const std::vector<double>& mean_square() const { return mean_square_; }
-  const EqualizablePair& nodes() const { return nodes_; }
+  // The whole scaling of each channel so far.
+  const std::vector<double>& factor() const { return factor_; }
 
  private:
   static void Multiply(float* values, int64_t count, double factor) {
@@ -241,6 +281,45 @@ class Pair {
         energy[view.depthwise ? row : c] += Energy(view.Row(row) + c * view.taps, view.taps);
       }
     }
+  }
+
+  SharedStep ActivationStep(const std::vector<double>& energy) const {
+    SharedStep step{{}, energy, false, 255};
+    step.magnitude.assign(range_.begin(), range_.end());
+    return step;
+  }
+
+  // Sum of cost(row, column) times the square of the rounding error, in the unit of PairNoise (a
+  // step of d costs d^2, of which a twelfth is the mean square of its error). Weights are taken
+  // times factor(row, column); columns are channels of the input.
+  template <typename Factor, typename Cost>
+  static double ErrorOfWeights(const WeightView& view, bool shared, const Factor& factor,
+                               const Cost& cost) {
+    std::vector<double> largest(view.rows, 0.0);
+    const auto for_each = [&](const auto& visit) {
+      for (int64_t row = 0; row < view.rows; ++row) {
+        for (int64_t column = 0; column < view.columns; ++column) {
+          visit(row, column, factor(row, column), view.Row(row) + column * view.taps);
+        }
+      }
+    };
+    for_each([&](int64_t row, int64_t, double times, const float* taps) {
+      largest[row] = std::max(largest[row], times * LargestMagnitude(taps, view.taps));
+    });
+    if (shared) std::ranges::fill(largest, *std::ranges::max_element(largest));
+    double noise = 0;
+    for_each([&](int64_t row, int64_t column, double times, const float* taps) {
+      if (largest[row] == 0) return;
+      const double step = largest[row] / 127;
+      double squares = 0;
+      for (int64_t tap = 0; tap < view.taps; ++tap) {
+        const double weight = times * taps[tap];
+        const double error = weight - step * std::nearbyint(weight / step);
+        squares += error * error;
+      }
+      noise += 12 * squares * cost(row, column);
+    });
+    return noise;
   }
 
   // Rounding the producer's weights moves channel c by the step times the root of its input's
@@ -290,8 +369,16 @@ class Pair {
   ir::Graph& graph_;
   const EqualizablePair& nodes_;
   int64_t channels_;
-  std::vector<double> mean_square_, active_, range_, input_mean_square_;
+  std::vector<double> mean_square_, active_, range_, factor_, input_mean_square_;
 };
+
+EqualizedPair Describe(const ir::Graph& graph, const EqualizablePair& nodes) {
+  EqualizedPair pair;
+  pair.value = nodes.value;
+  pair.producer = graph.nodes[nodes.producer].name;
+  for (const int consumer : nodes.consumers) pair.consumers.push_back(graph.nodes[consumer].name);
+  return pair;
+}
 
 }  // namespace
 
@@ -324,25 +411,26 @@ Result<std::vector<EqualizedPair>> Equalize(ir::Graph& graph, const ChannelStati
     pairs.emplace_back(graph, nodes, statistics);
   }
   std::vector<EqualizedPair> changed(pairs.size());
-  std::vector<bool> touched(pairs.size());
   for (int sweep = 0; sweep < kSweeps; ++sweep) {
     for (size_t i = 0; i < pairs.size(); ++i) {
       const int before = pair_of_value[graph.nodes[found[i].producer].inputs[0]];
       if (before >= 0) pairs[i].InputWasScaled(pairs[before].mean_square());
       const PairNoise noise = pairs[i].Noise(granularity);
       const std::vector<double> log_scale = noise.Minimize(kLargestLogScale);
-      const double now = noise.Evaluate(std::vector<double>(log_scale.size(), 0.0));
-      const double then = noise.Evaluate(log_scale);
+      const double now = pairs[i].Measure(granularity, std::vector<double>(log_scale.size(), 0.0));
+      const double then = pairs[i].Measure(granularity, log_scale);
       if (!(then < kWorthwhile * now)) continue;
       pairs[i].Scale(log_scale);
-      if (!touched[i]) changed[i].noise_before = now;
+      if (changed[i].value < 0) {
+        changed[i] = Describe(graph, found[i]);
+        changed[i].noise_before = now;
+      }
       changed[i].noise_after = then;
-      changed[i].producer = graph.nodes[found[i].producer].name;
-      changed[i].consumer = graph.nodes[found[i].consumers[0]].name;
-      touched[i] = true;
+      const auto [least, most] = std::ranges::minmax(pairs[i].factor());
+      changed[i].smallest_factor = least, changed[i].largest_factor = most;
     }
   }
-  std::erase_if(changed, [](const EqualizedPair& pair) { return pair.producer.empty(); });
+  std::erase_if(changed, [](const EqualizedPair& pair) { return pair.value < 0; });
   HAQ_RETURN_IF_ERROR(ir::Verify(graph));
   return changed;
 }

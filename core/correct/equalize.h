@@ -33,8 +33,11 @@ std::vector<EqualizablePair> FindEqualizablePairs(const ir::Graph& graph);
 std::vector<ChannelStatistics::Wanted> EqualizeNeeds(const ir::Graph& graph);
 
 struct EqualizedPair {
-  std::string producer, consumer;    // names of the nodes; the first consumer
-  double noise_before, noise_after;  // estimated, in the same arbitrary unit
+  ir::ValueId value = -1;
+  std::string producer;  // names of the nodes
+  std::vector<std::string> consumers;
+  double noise_before = 0, noise_after = 0;        // estimated, in the same arbitrary unit
+  double smallest_factor = 1, largest_factor = 1;  // s_c of the channels
 };
 
 // Rewrites `graph` (which stays verified). Pairs whose estimated noise falls by less than a tenth

@@ -518,6 +518,7 @@ class Job {
             *sensitivity_,
             findings_,
             wide_,
+            equalized_,
             learned_layers_,
             layer_images_,
             calibration_images_,

@@ -67,6 +67,15 @@ json PredictionsToJson(const eval::Predictions& predictions) {
           {"noise", FourDigits(predictions.noise)}};
 }
 
+json EqualizedToJson(const ir::Graph& graph, const correct::EqualizedPair& pair) {
+  return {{"tensor", graph.values[pair.value].name},
+          {"producer", pair.producer},
+          {"consumers", pair.consumers},
+          {"smallest_factor", pair.smallest_factor},
+          {"largest_factor", pair.largest_factor},
+          {"gain_db", Number(10 * std::log10(pair.noise_before / pair.noise_after))}};
+}
+
 json LearnedToJson(const ir::Graph& graph, const LearnedLayer& layer) {
   return {{"layer", graph.nodes[layer.node].name},
           {"outputs", layer.outputs},
@@ -154,6 +163,10 @@ std::string MakeReport(const ReportInputs& in) {
   for (const LearnedLayer& layer : in.learned_layers) {
     learned.push_back(LearnedToJson(in.graph, layer));
   }
+  json equalized = json::array();
+  for (const correct::EqualizedPair& pair : in.equalized) {
+    equalized.push_back(EqualizedToJson(in.graph, pair));
+  }
   const json report = {
       {"version", kVersion},
       {"method", in.options.method},
@@ -175,6 +188,7 @@ std::string MakeReport(const ReportInputs& in) {
       {"agreement_interval", ToJson(in.comparison.agreement_interval())},
       {"sqnr_db", Number(in.comparison.sqnr_db())},
       {"sqnr_interval", ToJson(in.comparison.sqnr_interval())},
+      {"equalized", equalized},
       {"adaround", learned},
       {"layers", layers},
       {"layers_images", in.layer_sqnr_images},

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/correct/equalize.h"
 #include "core/eval/accuracy.h"
 #include "core/ir/graph.h"
 #include "core/lower/lower.h"
@@ -29,6 +30,7 @@ struct ReportInputs {
   const Sensitivity& sensitivity;
   const std::vector<Finding>& findings;
   const WideOutcome& wide;
+  const std::vector<correct::EqualizedPair>& equalized;
   const std::vector<LearnedLayer>& learned_layers;
   int64_t layer_sqnr_images = 0;
   int64_t calibration_images = 0;

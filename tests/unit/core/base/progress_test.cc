@@ -91,6 +91,7 @@ TEST(ProgressBarTest, BytesAreReadableAndStepsAreNotCounted) {
   EXPECT_EQ(capture.text(), "upload     38 %  1.5 KiB/4.0 KiB\nlower       0 %\n");
   EXPECT_EQ(UnitOfPhase("download"), Unit::kBytes);
   EXPECT_EQ(UnitOfPhase("import"), Unit::kSteps);
+  EXPECT_EQ(UnitOfPhase("adaround"), Unit::kSteps) << "of layers";
   EXPECT_EQ(UnitOfPhase("evaluate"), Unit::kImages);
 }
 

@@ -84,7 +84,9 @@ TEST(EqualizeTest, SaysWhatItChangedAndByHowMuch) {
   const auto changed = EqualizeWith(net.graph, Normal(kImages * 4 * 81, 2));
   ASSERT_EQ(changed.size(), 2u);
   EXPECT_EQ(changed[0].producer, "node0");
-  EXPECT_EQ(changed[0].consumer, "node2");
+  EXPECT_EQ(changed[0].consumers, std::vector<std::string>{"node2"});
+  EXPECT_EQ(net.graph.values[changed[0].value].name, "node1");
+  EXPECT_LT(changed[0].smallest_factor, 0.9 * changed[0].largest_factor);
   EXPECT_LT(changed[0].noise_after, 0.9 * changed[0].noise_before);
 }
 
@@ -99,6 +101,26 @@ TEST(EqualizeTest, TouchesNothingThatIsEvenAlready) {
   const std::vector<float> before = net.ConvAt(0).weight.data;
   EXPECT_TRUE(EqualizeWith(net.graph, Normal(kImages * 3 * 36)).empty());
   EXPECT_EQ(net.ConvAt(0).weight.data, before);
+}
+
+// Rounding weights that lie on levels costs nothing; between two levels it costs most.
+TEST(EqualizeTest, JudgesByWhatRoundingTheWeightsReallyCosts) {
+  const auto noise_before = [](float off_level) {
+    Net net({1, 3, 6, 6});
+    const ir::ValueId relu = net.Add(ir::Clamp{0}, {net.Conv(net.graph.input, 8)});
+    net.graph.output = net.Conv(relu, 6);
+    ScaleRows(net.ConvAt(0), 4);
+    std::vector<float>& weights = net.ConvAt(2).weight.data;
+    const float step = *std::ranges::max_element(weights) / 4;
+    const auto row = static_cast<int64_t>(weights.size()) / 6;
+    for (size_t i = 0; i < weights.size(); ++i) {
+      weights[i] = step * (i % row == 0 ? 127 : std::round(weights[i] / step) + off_level);
+    }
+    const auto changed = EqualizeWith(net.graph, Normal(kImages * 3 * 36));
+    EXPECT_EQ(changed.size(), 1u);
+    return changed.empty() ? 0 : changed[0].noise_before;
+  };
+  EXPECT_LT(noise_before(0), 0.9 * noise_before(0.49f));
 }
 
 TEST(EqualizeTest, ALinearLayerReadsTheFlattenedChannels) {

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/artifact/file.h"
 #include "core/eval/statistics.h"
@@ -325,6 +326,26 @@ TEST_F(PipelineTest, CorrectionsRaiseTheSqnr) {
   EXPECT_GT(sqnr(), corrected + 1);
 }
 
+TEST_F(PipelineTest, ReportSaysWhatWasEqualized) {
+  options_.equalize = true;
+  options_.limit_calibration = options_.limit_evaluation = 8;
+  Recorder recorder;
+  const auto output = Quantize(options_, MakeInputs(), recorder, {});
+  ASSERT_TRUE(output.ok()) << output.status().ToString();
+  const json report = json::parse(output->report_json);
+  ASSERT_FALSE(report["equalized"].empty());
+  std::set<std::string> tensors;
+  for (const json& layer : report["layers"]) tensors.insert(layer["name"]);
+  for (const json& pair : report["equalized"]) {
+    EXPECT_TRUE(tensors.contains(pair["tensor"])) << pair;
+    EXPECT_FALSE(pair["producer"].get<std::string>().empty());
+    EXPECT_FALSE(pair["consumers"].empty());
+    EXPECT_GT(pair["smallest_factor"], 0);
+    EXPECT_LT(pair["smallest_factor"], pair["largest_factor"]);
+    EXPECT_GT(pair["gain_db"], 0.4) << "a tenth at least";
+  }
+}
+
 TEST_F(PipelineTest, LearnedRoundingIsRepeatable) {
   options_.adaround = options_.bias_correction = true;
   options_.limit_calibration = 40;
@@ -377,6 +398,7 @@ TEST_F(PipelineTest, CorrectionsThatAreOffLeaveNoTrace) {
   const auto off = Quantize(options_, MakeInputs(), recorder, {});
   EXPECT_EQ(off->artifact, fast->artifact);
   EXPECT_TRUE(json::parse(off->report_json)["adaround"].empty());
+  EXPECT_TRUE(json::parse(off->report_json)["equalized"].empty());
 }
 
 // The names of the tensors that have 16 bits in the artifact.
