@@ -54,11 +54,11 @@ Model CutOut(const Model& model, int32_t first, int32_t last, int32_t input,
   return cut;
 }
 
-size_t BytesOf(const artifact::Tensor& tensor) {
+}  // namespace
+
+size_t StoredBytes(const artifact::Tensor& tensor) {
   return tensor.ElementCount() * (tensor.type == artifact::DataType::kUint16 ? 2 : 1);
 }
-
-}  // namespace
 
 IntegerPrefix::IntegerPrefix(std::vector<uint8_t> input, int64_t images, size_t limit_bytes,
                              ThreadPool& pool)
@@ -75,7 +75,7 @@ Status IntegerPrefix::Advance(const Model& model, int32_t layer) {
     const std::optional<int32_t> tensor = OnlyLiveTensor(model, at);
     // A session takes bytes; the layer may also be the input's own, moved over.
     if (!tensor || model.tensors[*tensor].type != artifact::DataType::kUint8) continue;
-    const size_t size = BytesOf(model.tensors[*tensor]);
+    const size_t size = StoredBytes(model.tensors[*tensor]);
     if (size * images_ > limit_bytes_) continue;
     std::vector<uint8_t> bytes(size * images_);
     HAQ_RETURN_IF_ERROR(
@@ -91,7 +91,11 @@ Status IntegerPrefix::Advance(const Model& model, int32_t layer) {
 Status IntegerPrefix::Run(const Model& model, int32_t last, const std::vector<int32_t>& tensors,
                           const Visitor& visit) {
   const int32_t start = TensorOf(model);
-  const size_t size = BytesOf(model.tensors[start]);
+  const size_t size = StoredBytes(model.tensors[start]);
+  if (frontier_.bytes.size() != images_ * size) {
+    return InternalError("tensor {} has {} bytes for {} images of {} bytes", start,
+                         frontier_.bytes.size(), images_, size);
+  }
   const auto input = [&](int64_t image) {
     return std::span<const uint8_t>(frontier_.bytes).subspan(image * size, size);
   };
@@ -113,7 +117,7 @@ Status IntegerPrefix::Run(const Model& model, int32_t last, const std::vector<in
     HAQ_ASSIGN_OR_RETURN(auto session, runtime::Session::Create(loaded));
     sessions.push_back(std::move(session));
   }
-  const size_t output_size = BytesOf(loaded->model().tensors[loaded->model().output]);
+  const size_t output_size = StoredBytes(loaded->model().tensors[loaded->model().output]);
   std::vector<std::vector<uint8_t>> outputs(sessions.size(), std::vector<uint8_t>(output_size));
   std::vector<Status> failures(images_);
   pool_.ParallelFor(images_, [&](int64_t image, int thread) {

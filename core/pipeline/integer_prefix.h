@@ -13,10 +13,14 @@
 
 namespace haq::pipeline {
 
+// Of one image: two to an element that is kept at 16 bits.
+size_t StoredBytes(const artifact::Tensor& tensor);
+
 class IntegerPrefix {
  public:
-  // `input` has the stored bytes of the model's input for every image. Intermediate tensors of all
-  // images are kept while they take at most `limit_bytes`. `pool` must outlive the object.
+  // `input` has the stored bytes (StoredBytes) of the model's input for every image. Intermediate
+  // tensors of all images are kept while they take at most `limit_bytes`. `pool` must outlive the
+  // object.
   IntegerPrefix(std::vector<uint8_t> input, int64_t images, size_t limit_bytes, ThreadPool& pool);
 
   // Called with the stored bytes of one image's tensor; at a time from several threads, for

@@ -66,13 +66,14 @@ Status Rounding::Lower() {
 Status Rounding::ReadImages() {
   const artifact::Tensor& input = lowered_.model.tensors[lowered_.model.input];
   const int64_t elements = input.ElementCount();
+  const size_t bytes = StoredBytes(input);
   HAQ_ASSIGN_OR_RETURN(const kernels::KernelTable* const kernels, kernels::ActiveKernels());
   std::vector<uint8_t> stored;
   HAQ_RETURN_IF_ERROR(context_.for_each_batch([&](const Batch& batch) -> Status {
-    stored.resize((images_ + batch.n) * elements);
+    stored.resize((images_ + batch.n) * bytes);
     for (int64_t i = 0; i < batch.n; ++i, ++images_) {
       runtime::QuantizeSample(input, *kernels, batch.input.data() + i * elements,
-                              stored.data() + images_ * elements, {});
+                              stored.data() + images_ * bytes, {});
     }
     return {};
   }));

@@ -262,6 +262,17 @@ TEST_F(LearnTest, LearnsEveryLayerInOrder) {
   }
 }
 
+// Its levels take two bytes each; whoever makes room for one of each writes past the end.
+TEST_F(LearnTest, TheInputMayBeKeptAt16Bits) {
+  options_.wide = {net_.graph.input};
+  const auto wide = *lower::Lower(net_.graph, ranges_, options_);
+  ASSERT_EQ(wide.model.tensors[wide.model.input].type, artifact::DataType::kUint16);
+  Rounding rounding(Context());
+  const Status status = rounding.Run();
+  ASSERT_TRUE(status.ok()) << status.ToString();
+  EXPECT_EQ(rounding.layers().size(), 8u);
+}
+
 TEST_F(LearnTest, BiasesStayUnlessTheyMayBeFitted) {
   fit_bias_ = false;
   Rounding rounding(Context());
