@@ -56,7 +56,8 @@ void Sqnr::Add(const Sqnr& other) {
 }
 
 double Sqnr::Decibel() const {
-  if (noise_ == 0) return signal_ == 0 ? 0 : std::numeric_limits<double>::infinity();
+  // Also where both are zero throughout: that network is reproduced exactly.
+  if (noise_ == 0) return std::numeric_limits<double>::infinity();
   return 10 * std::log10(signal_ / noise_);
 }
 

@@ -25,7 +25,7 @@ class Sqnr {
  public:
   void Add(std::span<const float> reference, std::span<const float> quantized);
   void Add(const Sqnr& other);
-  // Infinity when nothing differs; 0 when nothing was added.
+  // Infinity when nothing differs.
   double Decibel() const;
   double signal() const { return signal_; }  // sum f^2
   double noise() const { return noise_; }    // sum (f - q)^2
