@@ -11,6 +11,7 @@
 
 #include "core/base/exit_code.h"
 #include "core/base/version.h"
+#include "core/runtime/session.h"
 #include "server/app/config_file.h"
 
 namespace haq::server::app {
@@ -91,6 +92,9 @@ void AddServing(Flags& flags, Settings& s) {
                   "Threads that run networks and decode images; 0 is one per core", 0, 1024);
   flags.AddNumber("--sessions-per-model", s.serving.sessions_per_model,
                   "Batches of one model that run at a time; 0 is as many as threads", 0, 1024);
+  flags.AddNumber("--session-threads", s.serving.session_threads,
+                  "Threads that share one inference: 1 for throughput, one per core for latency", 1,
+                  runtime::Session::kMaxThreads);
   flags.AddSwitch("--skip-self-test", s.serving.skip_self_test,
                   "Do not run the golden inputs of a model when it is loaded");
   flags.AddNumber("--max-batch", s.serving.max_batch, "Images (samples) of one request", 1, 65536);

@@ -19,6 +19,8 @@ Settings WithDefaults(Settings settings) {
   if (settings.threads <= 0) {
     settings.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   }
+  // So many batches run at a time that their sessions have the threads between them.
+  settings.threads = std::max(1, settings.threads / settings.session_threads);
   if (settings.sessions_per_model <= 0) settings.sessions_per_model = settings.threads;
   return settings;
 }

@@ -44,6 +44,7 @@ Result<std::shared_ptr<const ServedModel>> ServedModel::Load(const std::string& 
   served->session_batch_ = std::clamp<int64_t>(settings.session_batch, 1, settings.max_batch);
   served->max_arena_bytes_ = settings.max_arena_bytes;
   served->skip_self_test_ = settings.skip_self_test;
+  served->session_threads_ = settings.session_threads;
   auto preprocess = data::Preprocess::FromJson(parsed->preprocess_json);
   if (!preprocess.ok()) return preprocess.status().WithContext(context);
   served->preprocess_ = *std::move(preprocess);
@@ -62,10 +63,14 @@ Result<std::shared_ptr<const ServedModel>> ServedModel::Load(const std::string& 
   return std::shared_ptr<const ServedModel>(std::move(served));
 }
 
+Result<std::unique_ptr<runtime::Session>> ServedModel::MakeSession() const {
+  return runtime::Session::Create(loaded_, session_batch_, max_arena_bytes_, session_threads_);
+}
+
 // Batches run in pieces anyway, so a large network gets smaller pieces before it is refused.
 Status ServedModel::MakeFirstSession() {
   for (;; session_batch_ /= 2) {
-    auto session = runtime::Session::Create(loaded_, session_batch_, max_arena_bytes_);
+    auto session = MakeSession();
     if (session.ok()) {
       HAQ_RETURN_IF_ERROR(SelfTest(**session));
       idle_.push_back(*std::move(session));
@@ -93,8 +98,7 @@ Result<ServedModel::SessionLease> ServedModel::TakeSession() const {
       return lease;
     }
   }
-  HAQ_ASSIGN_OR_RETURN(auto session,
-                       runtime::Session::Create(loaded_, session_batch_, max_arena_bytes_));
+  HAQ_ASSIGN_OR_RETURN(auto session, MakeSession());
   HAQ_RETURN_IF_ERROR(SelfTest(*session));
   return SessionLease(session.release(), SessionReturner(this));
 }

@@ -70,10 +70,12 @@ class ServedModel {
  private:
   explicit ServedModel(metrics::Metrics& metrics) : metrics_(metrics) {}
   Status MakeFirstSession();
+  Result<std::unique_ptr<runtime::Session>> MakeSession() const;
   Status SelfTest(runtime::Session& session) const;
 
   metrics::Metrics& metrics_;
   bool skip_self_test_ = false;
+  int session_threads_ = 1;
 
   std::string name_;
   int64_t version_ = 0;

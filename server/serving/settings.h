@@ -7,8 +7,11 @@
 namespace haq::server::serving {
 
 struct Settings {
-  int threads = 0;              // that run networks and decode images; 0 is one per core
-  int sessions_per_model = 0;   // batches of one model that run at a time; 0: as many as threads
+  int threads = 0;             // that run networks and decode images; 0 is one per core
+  int sessions_per_model = 0;  // batches of one model that run at a time; 0: as many as threads
+  // That share one inference: 1 gives the best throughput, one per core the least latency. A batch
+  // runs on this many of `threads`.
+  int session_threads = 1;
   bool skip_self_test = false;  // of sessions: the golden inputs of their artifact
   int64_t max_batch = 64;       // images (samples) of one request
   // Samples that a session runs at a time; a larger batch runs in pieces. The answers do not depend

@@ -52,9 +52,10 @@ class EngineTest : public ::testing::Test {
             .outputs = {},
             .cancellation = {}};
   }
-  Result<Response> Infer(const Request& request) {
+  Result<Response> Infer(const Request& request) { return Infer(engine_, request); }
+  static Result<Response> Infer(Engine& engine, const Request& request) {
     std::promise<Result<Response>> promise;
-    engine_.Infer(request, [&](Result<Response> r) { promise.set_value(std::move(r)); });
+    engine.Infer(request, [&](Result<Response> r) { promise.set_value(std::move(r)); });
     return promise.get_future().get();
   }
   void ExpectFailure(const Request& request, StatusCode code, const std::string& message) {
@@ -85,6 +86,21 @@ TEST_F(EngineTest, EveryBatchGivesTheRuntimesBits) {
     EXPECT_THAT(response->outputs[0].shape, ElementsAre(batch, 5));
     EXPECT_EQ(response->outputs[0].values, test::DirectAnswers(model_, inputs));
   }
+}
+
+TEST_F(EngineTest, ThreadsThatShareAnInferenceGiveTheSameBits) {
+  Settings settings = settings_;
+  settings.session_threads = 2;
+  Repository repository(settings, metrics_);
+  repository.Announce("small", 1);
+  ASSERT_TRUE(repository.Load("small", 1, folder_.Save(model_, "shared.haq")).ok());
+  EXPECT_EQ(repository.Acquire("small", "").value()->TakeSession().value()->threads(), 2);
+  Engine engine(settings, repository, metrics_);
+  EXPECT_EQ(engine.settings().threads, 1);
+  const auto inputs = test::SmallInputs(3);
+  const auto response = Infer(engine, Floats(inputs, {3, 3, 8, 8}));
+  ASSERT_TRUE(response.ok()) << response.status().ToString();
+  EXPECT_EQ(response->outputs[0].values, test::DirectAnswers(model_, inputs));
 }
 
 TEST_F(EngineTest, RawFloatsMayLieAnywhere) {
