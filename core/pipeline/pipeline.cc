@@ -566,7 +566,7 @@ class Job {
 }  // namespace
 
 quant::Corrections Resolve(const Options& options) {
-  return *quant::ResolveCorrections(options.preset,
+  return *quant::ResolveCorrections(options.preset, *quant::ParseWeightGranularity(options.weights),
                                     {options.bias_correction, options.equalize, options.adaround});
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/quant/params.h"
 
 namespace haq::quant {
 
@@ -32,6 +33,7 @@ std::vector<std::string> PresetNames();
 // kInvalidArgument on field `field` lists what exists.
 Status CheckPreset(std::string_view preset, std::string_view field = "preset");
 // As CheckPreset for an unknown preset.
-Result<Corrections> ResolveCorrections(std::string_view preset, const CorrectionSwitches& switches);
+Result<Corrections> ResolveCorrections(std::string_view preset, WeightGranularity weights,
+                                       const CorrectionSwitches& switches);
 
 }  // namespace haq::quant
