@@ -15,7 +15,7 @@ namespace haq::correct {
 struct Net {
   ir::Graph graph;
 
-  explicit Net(ir::Shape input) { graph.input = graph.AddValue("input", std::move(input)); }
+  explicit Net(ir::Shape input);  // starts the numbers of Normal anew
   ir::ValueId Add(ir::Op op, std::vector<ir::ValueId> inputs, const ir::Shape& declared = {});
   // Normal weights, biases around 0, 3 x 3 windows padded by 1.
   ir::ValueId Conv(ir::ValueId x, int64_t out, int64_t groups = 1, int64_t stride = 1);
