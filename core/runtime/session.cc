@@ -18,10 +18,27 @@ struct LoadedModel::Impl {
   std::vector<std::unique_ptr<Step>> steps;  // one a layer
   size_t workspace_bytes = 0;                // of one thread: the largest of the steps'
   const kernels::KernelTable* kernels = nullptr;
+  int64_t samples_at_a_time = 1;  // of a larger batch
 
   const artifact::Tensor& input() const { return model.tensors[model.input]; }
   const artifact::Tensor& output() const { return model.tensors[model.output]; }
 };
+
+namespace {
+
+size_t WeightBytes(const artifact::Model& model) {
+  size_t bytes = 0;
+  for (const artifact::Layer& layer : model.layers) {
+    std::visit(
+        [&](const auto& op) {
+          if constexpr (requires { op.weight; }) bytes += op.weight.size();
+        },
+        layer.op);
+  }
+  return bytes;
+}
+
+}  // namespace
 
 Result<std::string_view> KernelPath() {
   HAQ_ASSIGN_OR_RETURN(const kernels::KernelTable* kernels, kernels::ActiveKernels());
@@ -45,6 +62,11 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::Create(
     impl->workspace_bytes = std::max(impl->workspace_bytes, AlignUp(step->workspace_bytes()));
     impl->steps.push_back(std::move(step));
   }
+  // Samples that run together share the reading of the weights, and push each other's activations
+  // out of the cache: they may take as much memory as the weights do.
+  impl->samples_at_a_time = std::max<int64_t>(
+      1,
+      static_cast<int64_t>(WeightBytes(impl->model) / std::max<size_t>(impl->plan.arena_bytes, 1)));
   // The steps have their own copy of most weights, in the kernels' order.
   if (impl->model.file) impl->model.file->ReleasePages();
   return std::shared_ptr<const LoadedModel>(new LoadedModel(std::move(impl)));
@@ -204,8 +226,14 @@ Status Session::Run(int64_t n, std::span<const float> input, std::span<float> ou
   const auto input_count = static_cast<size_t>(impl_->model->input_elements());
   const auto output_count = static_cast<size_t>(impl_->model->output_elements());
   HAQ_RETURN_IF_ERROR(impl_->Check(n, input.size(), input_count, output.size(), output_count));
-  Impl::Call call{impl_.get(), n, &tap, input.data(), output.data()};
-  impl_->team.Run(&Impl::RunThread, &call);
+  // A tap sees the whole batch.
+  const int64_t together = tap ? n : impl_->loaded().samples_at_a_time;
+  for (int64_t at = 0; at < n; at += together) {
+    Impl::Call call{impl_.get(), std::min(together, n - at), &tap,
+                    input.data() + static_cast<size_t>(at) * input_count,
+                    output.data() + static_cast<size_t>(at) * output_count};
+    impl_->team.Run(&Impl::RunThread, &call);
+  }
   return {};
 }
 
