@@ -114,6 +114,7 @@ class StreamCall : public grpc::ServerBidiReactor<inference::ModelInferRequest,
 
   void OnReadDone(bool ok) override {
     std::shared_ptr<Slot> slot;
+    const std::shared_ptr<std::atomic<bool>> cancelled = cancelled_;
     {
       const std::lock_guard lock(mutex_);
       reading_ = false;
@@ -131,6 +132,8 @@ class StreamCall : public grpc::ServerBidiReactor<inference::ModelInferRequest,
     slot->inference.Start(
         slot->request, *slot->response.mutable_infer_response(), deadline_,
         [this, raw = slot.get()](const Status& status) { OnAnswer(*raw, status); });
+    // A cancellation that came before the start did not find it. `cancelled_` outlives the call.
+    if (*cancelled) slot->inference.Cancel();
   }
 
   void OnWriteDone(bool ok) override {
@@ -148,6 +151,7 @@ class StreamCall : public grpc::ServerBidiReactor<inference::ModelInferRequest,
     {
       const std::lock_guard lock(mutex_);
       broken_ = true;
+      *cancelled_ = true;
       slots = slots_;
     }
     for (const auto& slot : slots) slot->inference.Cancel();
@@ -232,6 +236,7 @@ class StreamCall : public grpc::ServerBidiReactor<inference::ModelInferRequest,
   size_t bytes_ = 0;                         // of their requests
   bool reading_ = true, reads_done_ = false, writing_ = false, finished_ = false;
   bool broken_ = false;  // nobody takes answers any more
+  const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 }  // namespace
