@@ -9,6 +9,7 @@
 #include "core/import/onnx/fold.h"
 #include "core/import/onnx/model.h"
 #include "core/import/onnx/operators.h"
+#include "core/import/problems/problems.h"
 #include "core/ir/passes.h"
 
 namespace haq::import {
@@ -17,8 +18,6 @@ namespace {
 
 using namespace from_onnx;
 using ::onnx::NodeProto;
-
-constexpr size_t kMaxListedPlaces = 200;
 
 std::string SupportedList() {
   return fmt::format("supported are {}", fmt::join(SupportedOnnxOperators(), ", "));
@@ -40,23 +39,12 @@ struct Problem {
 
 // Every operator once, with the nodes where it stands.
 Status DescribeProblems(const std::vector<Problem>& problems) {
-  std::map<std::string, std::vector<std::string>> places;
-  size_t listed = 0;
+  std::vector<UnsupportedNode> nodes;
   for (const Problem& problem : problems) {
-    std::string what = problem.kind;
-    if (!problem.reason.empty()) what += " (" + problem.reason + ")";
-    std::vector<std::string>& of_kind = places[what];
-    // Every operator is named, however long the list of places gets.
-    if (of_kind.empty() || listed < kMaxListedPlaces) of_kind.push_back(problem.place);
-    ++listed;
+    const std::string reason = problem.reason.empty() ? "" : " (" + problem.reason + ")";
+    nodes.push_back({problem.kind + reason, problem.place});
   }
-  std::vector<std::string> lines;
-  for (const auto& [what, where] : places) {
-    lines.push_back(fmt::format("{} at {}", what, fmt::join(where, ", ")));
-  }
-  std::string message =
-      fmt::format("unsupported operators, {} in all: {}", problems.size(), fmt::join(lines, "; "));
-  if (listed > kMaxListedPlaces) message += "; and more of these";
+  const std::string message = ListUnsupported(nodes);
   const bool unknown = std::any_of(problems.begin(), problems.end(),
                                    [](const Problem& problem) { return problem.reason.empty(); });
   return unknown ? Unsupported("{}; {}", message, SupportedList()) : Unsupported("{}", message);

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <map>
 
+#include "core/import/problems/problems.h"
 #include "core/import/torchscript/archive.h"
 #include "core/import/torchscript/interpreter.h"
 #include "core/import/torchscript/operators.h"
@@ -22,7 +23,6 @@ namespace {
 using c10::IValue;
 
 constexpr int64_t kMaxInputElements = int64_t{1} << 26;
-constexpr size_t kMaxListedPlaces = 200;
 
 // LibTorch's own adapter for memory does not look where it reads.
 class BoundedReader final : public caffe2::serialize::ReadAdapterInterface {
@@ -132,23 +132,12 @@ Status DescribeProblems(const std::vector<Problem>& problems, const Status& ende
     if (!problem.in_the_model) continue;
     return InvalidArgument("{} at {}: {}", problem.operator_name, problem.place, problem.reason);
   }
-  std::map<std::string, std::vector<std::string>> places;
-  size_t listed = 0;
+  std::vector<UnsupportedNode> nodes;
   for (const Problem& problem : problems) {
-    std::string what = problem.operator_name;
-    if (!problem.reason.empty()) what += " (" + problem.reason + ")";
-    std::vector<std::string>& of_kind = places[what];
-    // Every operator is named, however long the list of places gets.
-    if (of_kind.empty() || listed < kMaxListedPlaces) of_kind.push_back(problem.place);
-    ++listed;
+    const std::string reason = problem.reason.empty() ? "" : " (" + problem.reason + ")";
+    nodes.push_back({problem.operator_name + reason, problem.place});
   }
-  std::vector<std::string> lines;
-  for (const auto& [what, where] : places) {
-    lines.push_back(fmt::format("{} at {}", what, fmt::join(where, ", ")));
-  }
-  std::string message =
-      fmt::format("unsupported operators, {} in all: {}", problems.size(), fmt::join(lines, "; "));
-  if (listed > kMaxListedPlaces) message += "; and more of these";
+  std::string message = ListUnsupported(nodes);
   if (!ended.ok()) message += fmt::format("; the rest was not reached: {}", ended.message());
   return Unsupported("{}; {}", message, SupportedList());
 }
