@@ -19,6 +19,8 @@ Connection::Connection(asio::ip::tcp::socket socket, std::shared_ptr<Shared> sha
     : shared_(std::move(shared)),
       stream_(std::move(socket)),
       buffer_(shared_->options.max_header_bytes + (64 << 10)) {
+  error_code ignored;
+  stream_.socket().non_blocking(true, ignored);  // for OnReadable
   const std::lock_guard lock(shared_->mutex);
   shared_->connections.insert(this);
 }
@@ -150,6 +152,7 @@ void Connection::WatchForClose() {
 }
 
 // Bytes that can be read are the next request, and say nothing of whether this answer is awaited.
+// No bytes and no end: a watch that is older than this request saw bytes that were read meanwhile.
 void Connection::OnReadable(error_code error) {
   watching_ = false;
   if (!on_abort_ || error == asio::error::operation_aborted) return;
@@ -157,7 +160,8 @@ void Connection::OnReadable(error_code error) {
   const size_t size = error ? 0
                             : stream_.socket().receive(asio::buffer(&byte, 1),
                                                        asio::ip::tcp::socket::message_peek, error);
-  if (size == 0 && error != asio::error::would_block) std::exchange(on_abort_, nullptr)();
+  if (error == asio::error::would_block) return WatchForClose();
+  if (size == 0) std::exchange(on_abort_, nullptr)();
 }
 
 // The bytes were no request within the limits: say so where somebody may still read it, and close,

@@ -9,6 +9,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -55,6 +56,11 @@ class Client {
     const size_t length = text.find("Content-Length: ");
     if (length != std::string::npos) read(std::stoul(text.substr(length + 16)));
     return text;
+  }
+  // Ends what a read in another thread waits for.
+  void Shutdown() {
+    boost::system::error_code error;
+    socket_.shutdown(tcp::socket::shutdown_both, error);
   }
 
  private:
@@ -371,6 +377,40 @@ TEST_F(ServerTest, AnAnsweredRequestIsNotAborted) {
   }
   std::this_thread::sleep_for(milliseconds(50));
   EXPECT_EQ(aborted_, 0);
+}
+
+// The watch for the client's end outlasts a request, and may report bytes that the next request's
+// read has taken meanwhile: looking for them then must not wait.
+TEST_F(ServerTest, ManyRequestsOneAfterTheOtherAreAllAnswered) {
+  Options options;
+  options.threads = 4;
+  Start(options);
+  std::atomic<bool> done = false;
+  std::thread handler([&] {
+    while (!done) {
+      std::vector<Respond> held;
+      {
+        const std::lock_guard lock(mutex_);
+        held.swap(held_);
+      }
+      for (const Respond& respond : held) respond({.body = "done"});
+      std::this_thread::yield();
+    }
+  });
+  Client client(server_->port());
+  const std::string request =
+      "POST /abort HTTP/1.1\r\nContent-Length: 100\r\n\r\n" + std::string(100, 'x');
+  for (int i = 0; i < 2000; ++i) {
+    client.Send(request);
+    auto answer = std::async(std::launch::async, [&client] { return client.ReadAnswer(); });
+    const bool came = answer.wait_for(std::chrono::seconds(10)) == std::future_status::ready;
+    if (!came) client.Shutdown();
+    EXPECT_TRUE(came) << "request " << i;
+    if (!came) break;
+    EXPECT_THAT(answer.get(), HasSubstr("done"));
+  }
+  done = true;
+  handler.join();
 }
 
 }  // namespace
