@@ -3,18 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/ir/functions.h"
 #include "core/lower/builder.h"
 
 namespace haq::lower {
 namespace {
-
-double Apply(const ir::Clamp& op, double x) { return std::clamp<double>(x, op.low, op.high); }
-double Apply(const ir::LeakyRelu& op, double x) { return x < 0 ? x * op.slope : x; }
-double Apply(const ir::Sigmoid&, double x) { return 1 / (1 + std::exp(-x)); }
-double Apply(const ir::HardSigmoid&, double x) { return std::clamp(x / 6 + 0.5, 0.0, 1.0); }
-double Apply(const ir::Silu&, double x) { return x / (1 + std::exp(-x)); }
-double Apply(const ir::HardSwish&, double x) { return x * std::clamp(x + 3, 0.0, 6.0) / 6; }
-double Apply(const ir::Tanh&, double x) { return std::tanh(x); }
 
 template <typename Function>
 artifact::Table MakeTable(const quant::TensorParams& from, const quant::TensorParams& to,
@@ -33,7 +26,7 @@ artifact::Table MakeTable(const quant::TensorParams& from, const quant::TensorPa
 template <typename Function>
 Status Builder::EmitTable(const ir::Node& node, const Function& op) {
   const artifact::Table table = MakeTable(ParamsOf(node.inputs[0]), ParamsOf(node.output),
-                                          [&](double x) { return Apply(op, x); });
+                                          [&](double x) { return ir::Apply(op, x); });
   const int32_t output = AddOutput(node);
   AddLayer(node, table, {TensorOf(node.inputs[0])}, output);
   return {};

@@ -108,7 +108,10 @@ std::string Exporter::Real(int32_t tensor, const std::vector<int64_t>& stored) {
   return Arrange(real, value.shape, value.stored, stored, TensorAt(tensor).name + "_arranged");
 }
 
+// Quantizing does what the ends of 8 bits do; nothing does it for floats, and a ReLU may be just
+// that the levels begin at zero.
 bool Exporter::Clamps(int32_t tensor, const Levels& levels) const {
+  if (IsWide(TensorAt(tensor))) return !levels.high.empty();
   const int32_t last = artifact::LastLevel(TensorAt(tensor).type);
   return levels.low > 0 || std::any_of(levels.high.begin(), levels.high.end(),
                                        [&](int32_t high) { return high < last; });

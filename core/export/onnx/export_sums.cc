@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "core/export/onnx/exporter.h"
 
@@ -53,6 +54,10 @@ Parts SplitRange(double low, double high, int parts) {
   return best;
 }
 
+// Of the 32 bits; and with such steps, what shifts the parts of a sum fits, too.
+constexpr double kLargestBias = 1 << 30;
+constexpr double kSmallestStep = 1.0 / (1 << 21);
+
 Levels HighLevels(int32_t low, const auto& channels) {
   Levels levels{low, {}};
   for (const auto& channel : channels) levels.high.push_back(channel.q_max);
@@ -65,6 +70,16 @@ Levels HighLevels(int32_t low, const auto& channels) {
 struct Exporter::Sum {
   std::vector<double> weight_scales;  // per output channel
   std::vector<double> biases;         // in units of input scale * weight scale
+  std::vector<double> divisors;       // of the integer weights
+
+  // A channel with weights of next to nothing beside its bias has a step so small that the bias
+  // does not fit into 32 bits; it gets a larger one.
+  // `step` is in levels of the output.
+  void Add(double step, double level, double bias) {
+    divisors.push_back(std::max({1.0, std::abs(bias) / kLargestBias, kSmallestStep / step}));
+    weight_scales.push_back(step * level * divisors.back());
+    biases.push_back(bias / divisors.back());
+  }
 };
 
 Exporter::Sum Exporter::SumOf(const Layer& layer, Blob<int8_t> weight,
@@ -76,15 +91,14 @@ Exporter::Sum Exporter::SumOf(const Layer& layer, Blob<int8_t> weight,
   for (size_t c = 0; c < channels.size(); ++c) {
     const ChannelRequantize& r = channels[c];
     const double m = std::ldexp(double(r.multiplier), -15 - r.shift - requantize.fraction_bits);
-    double total = 0;
-    for (const int8_t w : weight.subspan(c * depth, depth)) total += w;
+    const auto row = weight.subspan(c * depth, depth);
+    const double total = std::accumulate(row.begin(), row.end(), 0.0);
     const double rounding = r.shift > 0 ? std::ldexp(1.0, r.shift - 1) : 0;
     // Rounding twice, half a unit up each time, lets values go up from that much below the middle.
     const double early = std::ldexp(1.0, -1 - requantize.fraction_bits) / m;
     const double constant =
         double(r.bias) - (y.zero_point - double(requantize.output_offset)) / m - rounding;
-    sum.weight_scales.push_back(m * y.scale / x.scale);
-    sum.biases.push_back(constant + early + x.zero_point * total);
+    sum.Add(m, y.scale / x.scale, constant + early + x.zero_point * total);
   }
   return sum;
 }
@@ -98,11 +112,10 @@ Exporter::Sum Exporter::SumOf(const Layer& layer, Blob<int8_t> weight,
     const WideChannel& r = channels[c];
     const double m =
         std::ldexp(double(r.multiplier), -r.shift - r.pre_shift - fixedpoint::kWideFractionBits);
-    double total = 0;
-    for (const int8_t w : weight.subspan(c * depth, depth)) total += w;
+    const auto row = weight.subspan(c * depth, depth);
+    const double total = std::accumulate(row.begin(), row.end(), 0.0);
     const double rounding = r.pre_shift > 0 ? std::ldexp(1.0, r.pre_shift - 1) : 0;
-    sum.weight_scales.push_back(m * y.scale / x.scale);
-    sum.biases.push_back(double(r.bias) - rounding + x.zero_point * total);
+    sum.Add(m, y.scale / x.scale, double(r.bias) - rounding + x.zero_point * total);
   }
   return sum;
 }
@@ -122,18 +135,24 @@ std::string Exporter::Dequantized(const std::string& quantized, const std::vecto
 std::string Exporter::WeightOf(const Layer& layer, const Sum& sum, const Shape& shape,
                                const std::vector<int8_t>& weight) {
   const std::string name = layer.name + ".weight";
-  return Dequantized(writer_.SignedBytes(name + "_quantized", shape, weight),
+  std::vector<int8_t> divided = weight;
+  const size_t depth = weight.size() / sum.divisors.size();
+  for (size_t i = 0; i < divided.size(); ++i) {
+    divided[i] = static_cast<int8_t>(std::nearbyint(weight[i] / sum.divisors[i / depth]));
+  }
+  return Dequantized(writer_.SignedBytes(name + "_quantized", shape, divided),
                      {sum.weight_scales.begin(), sum.weight_scales.end()}, name, true);
 }
 
-// `shift`, a real number, is added to the sum of every channel.
+// `shift`, a real number, is added to the sum of every channel. The scales are the single precision
+// products of those that the graph has for input and weights: ONNX Runtime compares.
 std::string Exporter::BiasOf(const Layer& layer, const Sum& sum, double shift) {
-  const double x_scale = TensorAt(layer.inputs[0]).scale;
+  const float x_scale = TensorAt(layer.inputs[0]).scale;
   std::vector<float> scales;
   std::vector<int32_t> biases;
   for (size_t c = 0; c < sum.biases.size(); ++c) {
-    const double scale = x_scale * sum.weight_scales[c];
-    scales.push_back(static_cast<float>(scale));
+    const float scale = x_scale * static_cast<float>(sum.weight_scales[c]);
+    scales.push_back(scale);
     biases.push_back(ToInt32(sum.biases[c] + shift / scale));
   }
   const std::string name = layer.name + ".bias";
@@ -261,7 +280,13 @@ Status Exporter::Emit(const Layer& layer, const artifact::Add& op) {
   return {};
 }
 
+// A clamp or a change of scale is a sum of something and nothing.
 Status Exporter::Emit(const Layer& layer, const artifact::WideAdd& op) {
+  const fixedpoint::WideAddRequantize& r = op.requantize;
+  if (r.multiplier_a == 0 || r.multiplier_b == 0) {
+    Finish(layer.output, Real(layer.inputs[r.multiplier_b == 0 ? 0 : 1]), {r.q_min, {r.q_max}});
+    return {};
+  }
   Finish(layer.output,
          writer_.Node("Add", {Real(layer.inputs[0]), Real(layer.inputs[1])}, layer.name),
          {op.requantize.q_min, {op.requantize.q_max}});

@@ -11,12 +11,14 @@ namespace haq::import::from_onnx {
 
 namespace {
 
-const ir::Shape& ShapeOfInput(const NodeCall& call) {
-  return call.IsConstant(0) ? (*call.ConstantOf(0))->shape : call.ShapeOf(*call.Activation(0));
+Result<ir::Shape> ShapeOfInput(const NodeCall& call) {
+  if (call.IsConstant(0)) return (*call.ConstantOf(0))->shape;
+  HAQ_ASSIGN_OR_RETURN(const ir::ValueId x, call.Activation(0));
+  return call.ShapeOf(x);
 }
 
 Status FoldShape(NodeCall& call) {
-  const ir::Shape shape = ShapeOfInput(call);
+  HAQ_ASSIGN_OR_RETURN(const ir::Shape shape, ShapeOfInput(call));
   const auto rank = static_cast<int64_t>(shape.size());
   HAQ_ASSIGN_OR_RETURN(int64_t start, call.Int("start", 0));
   HAQ_ASSIGN_OR_RETURN(int64_t end, call.Int("end", rank));
@@ -31,7 +33,8 @@ Status FoldShape(NodeCall& call) {
 }
 
 Status FoldSize(NodeCall& call) {
-  HAQ_ASSIGN_OR_RETURN(const int64_t count, CountOf(ShapeOfInput(call), int64_t{1} << 40));
+  HAQ_ASSIGN_OR_RETURN(const ir::Shape shape, ShapeOfInput(call));
+  HAQ_ASSIGN_OR_RETURN(const int64_t count, CountOf(shape, int64_t{1} << 40));
   return call.Return(MakeIntegers({}, {count}));
 }
 
@@ -53,7 +56,12 @@ Status FoldConstant(NodeCall& call) {
     const auto count = static_cast<int64_t>(values.size());
     return call.Return(MakeIntegers({count}, std::move(values)));
   }
-  return Unsupported("has none of value, value_float, value_int and value_ints");
+  if (call.HasAttribute("value_floats")) {
+    HAQ_ASSIGN_OR_RETURN(std::vector<float> values, call.Floats("value_floats", {}));
+    const auto count = static_cast<int64_t>(values.size());
+    return call.Return(MakeFloats({count}, std::move(values)));
+  }
+  return Unsupported("has none of value, value_float, value_floats, value_int and value_ints");
 }
 
 Status FoldConstantOfShape(NodeCall& call) {

@@ -93,8 +93,11 @@ class Walk {
  private:
   void CountReaders() {
     for (const int index : model_.needed) {
-      for (const std::string& input : model_.graph().node(index).input()) ++readers_[input];
+      for (const std::string& input : model_.graph().node(index).input()) {
+        if (!input.empty()) ++recorder_.readers[input];
+      }
     }
+    ++recorder_.readers[model_.output];
   }
 
   // What stands behind an input; initializers are unpacked when they are first read.
@@ -121,7 +124,8 @@ class Walk {
   // Constants that nothing reads any more are given up: weights are large.
   void Release(const NodeProto& node) {
     for (const std::string& input : node.input()) {
-      if (!input.empty() && --readers_[input] == 0) recorder_.known[input].constant = nullptr;
+      if (!input.empty() && --recorder_.readers[input] == 0)
+        recorder_.known[input].constant = nullptr;
     }
   }
 
@@ -159,7 +163,12 @@ class Walk {
     }
     if (IsConstant(call)) return Unsupported("of constants only");
     if (!importable) return Unsupported("of an activation");
+    if (!TakesLevels(node.op_type())) HAQ_RETURN_IF_ERROR(call.RefuseLevels());
     return importer->second(call);
+  }
+
+  static bool TakesLevels(const std::string& kind) {
+    return kind == "DequantizeLinear" || kind == "Cast" || kind == "Gather";
   }
 
   static bool IsConstant(const NodeCall& call) {
@@ -196,7 +205,6 @@ class Walk {
   const Model& model_;
   const Limits& limits_;
   Recorder recorder_;
-  std::map<std::string, int> readers_;
   std::map<ir::ValueId, std::string> tensor_names_;
   std::vector<Problem> problems_;
 };

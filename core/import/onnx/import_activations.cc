@@ -150,6 +150,7 @@ Status ImportIdentity(NodeCall& call) {
 
 // Of floating point types only: the network computes with real numbers.
 Status ImportCast(NodeCall& call) {
+  if (call.IsQuantized(0)) return ImportIndex(call);
   HAQ_ASSIGN_OR_RETURN(const int64_t to, call.Int("to", 0));
   if (!IsFloat(static_cast<ElementType>(to))) {
     return Unsupported("casts an activation to type {}; supported are float, float16 and double",

@@ -126,7 +126,11 @@ Status ImportBatchNorm(NodeCall& call) {
   HAQ_ASSIGN_OR_RETURN(const int64_t spatial, call.Int("spatial", 1));
   if (training != 0) return Unsupported("is in training mode; export the model for inference");
   if (spatial != 1) return Unsupported("normalizes every position by itself (spatial is 0)");
-  for (size_t i = 1; i < 5; ++i) HAQ_RETURN_IF_ERROR(call.RefuseOutput(i, "a statistic"));
+  // Before opset 14 that is how a model says that it is in training mode, whoever reads them.
+  if (call.opset() < 14 && call.OutputCount() > 1) {
+    return Unsupported(
+        "has statistics among its outputs: training mode; export the model for inference");
+  }
   std::array<std::vector<float>, 4> parameters;  // scale, bias, mean, variance
   const int64_t channels = call.ShapeOf(x).size() < 2 ? 0 : call.ShapeOf(x)[1];
   for (size_t i = 0; i < 4; ++i) {

@@ -48,7 +48,8 @@ Status ImportQuantize(NodeCall& call) {
   HAQ_ASSIGN_OR_RETURN(const ir::ValueId x, call.Activation(0));
   HAQ_ASSIGN_OR_RETURN(const Levels levels, LevelsOf(call));
   HAQ_ASSIGN_OR_RETURN(const ir::ValueId y, call.EmitGiven(x, levels));
-  return call.ReturnQuantized(y);
+  const bool is_signed = call.Has(2) && (*call.ConstantOf(2))->type == ElementType::kInt8;
+  return call.Return(Known{.value = y, .quantized = true, .is_signed = is_signed});
 }
 
 Status ImportDequantize(NodeCall& call) {
@@ -57,6 +58,10 @@ Status ImportDequantize(NodeCall& call) {
     return Unsupported("dequantizes what no QuantizeLinear made");
   }
   HAQ_ASSIGN_OR_RETURN(const Levels levels, LevelsOf(call));
+  if (call.InputAt(0).lookup) {
+    HAQ_ASSIGN_OR_RETURN(const ir::ValueId y, EmitLookup(call, call.InputAt(0), levels));
+    return call.Return(y);
+  }
   if (call.GivenOf(x) == levels) return call.Return(x);
   return Unsupported("reads levels with another scale or zero point than they were made with");
 }

@@ -68,6 +68,8 @@ Status ImportSlice(NodeCall& call) {
 
 // One place, or neighbours in order, of a dimension.
 Status ImportGather(NodeCall& call) {
+  if (call.IsQuantized(1)) return ImportLookup(call);
+  HAQ_RETURN_IF_ERROR(call.RefuseLevels());
   HAQ_ASSIGN_OR_RETURN(const ir::ValueId x, call.Activation(0));
   HAQ_ASSIGN_OR_RETURN(const TensorPtr indices, call.ConstantOf(1));
   const ir::Shape shape = call.ShapeOf(x);

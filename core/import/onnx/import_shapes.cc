@@ -138,11 +138,11 @@ struct Nearest {
 Result<std::vector<double>> ScalesOf(const NodeCall& call, const ir::Shape& shape) {
   const bool resize = call.kind() == "Resize" && call.opset() >= 11;
   std::vector<double> scales;
-  if (call.HasAttribute("scales")) {
-    return Unsupported("has its scales as an attribute, which opsets before 9 did");
-  }
   const size_t input = resize ? 2 : 1;
-  if (call.Has(input)) {
+  if (call.kind() == "Upsample" && call.opset() < 9) {
+    HAQ_ASSIGN_OR_RETURN(const std::vector<float> given, call.Floats("scales", {}));
+    scales.assign(given.begin(), given.end());
+  } else if (call.Has(input)) {
     HAQ_ASSIGN_OR_RETURN(const TensorPtr given, call.ConstantOf(input));
     for (int64_t i = 0; i < given->count(); ++i) scales.push_back(given->At(i));
   }

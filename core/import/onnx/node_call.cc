@@ -23,15 +23,20 @@ bool NodeCall::IsConstant(size_t input) const {
 }
 
 Result<ir::ValueId> NodeCall::Activation(size_t input) const {
-  if (IsActivation(input)) {
-    if (!IsQuantized(input) || kind() == "DequantizeLinear") return inputs_[input].value;
+  if (IsActivation(input)) return inputs_[input].value;
+  if (!IsConstant(input)) return InvalidArgument("input {} is missing", input);
+  return Unsupported("input {} ('{}') is a constant here", input, node_.input(int(input)));
+}
+
+Status NodeCall::RefuseLevels() const {
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (!inputs_[i].quantized) continue;
     return Unsupported(
         "input {} ('{}') are levels; supported are operators on real numbers, behind "
         "a DequantizeLinear",
-        input, node_.input(int(input)));
+        i, node_.input(static_cast<int>(i)));
   }
-  if (!IsConstant(input)) return InvalidArgument("input {} is missing", input);
-  return Unsupported("input {} ('{}') is a constant here", input, node_.input(int(input)));
+  return {};
 }
 
 Result<TensorPtr> NodeCall::ConstantOf(size_t input) const {
@@ -92,6 +97,14 @@ Result<std::vector<int64_t>> NodeCall::Ints(std::string_view name,
   if (attribute == nullptr) return otherwise;
   if (attribute->type() != AttributeProto::INTS) return WrongType(name);
   return std::vector<int64_t>(attribute->ints().begin(), attribute->ints().end());
+}
+
+Result<std::vector<float>> NodeCall::Floats(std::string_view name,
+                                            const std::vector<float>& otherwise) const {
+  const AttributeProto* attribute = Find(name);
+  if (attribute == nullptr) return otherwise;
+  if (attribute->type() != AttributeProto::FLOATS) return WrongType(name);
+  return std::vector<float>(attribute->floats().begin(), attribute->floats().end());
 }
 
 Result<std::string> NodeCall::Text(std::string_view name, const std::string& otherwise) const {
@@ -200,8 +213,8 @@ Status NodeCall::Return(TensorPtr constant, size_t output) {
   return {};
 }
 
-Status NodeCall::ReturnQuantized(ir::ValueId value) {
-  results_ = {{value, nullptr, /*quantized=*/true}};
+Status NodeCall::Return(Known known) {
+  results_ = {std::move(known)};
   return {};
 }
 
@@ -276,7 +289,9 @@ Result<ir::ValueId> NodeCall::EmitGiven(ir::ValueId x,
 }
 
 Status NodeCall::RefuseOutput(size_t output, std::string_view what) const {
-  if (output >= OutputCount() || node_.output(static_cast<int>(output)).empty()) return {};
+  if (output >= OutputCount()) return {};
+  const auto readers = recorder_.readers.find(node_.output(static_cast<int>(output)));
+  if (readers == recorder_.readers.end()) return {};
   return Unsupported("its output {} ({}) is asked for", output, what);
 }
 

@@ -17,12 +17,21 @@
 
 namespace haq::import::from_onnx {
 
+// Levels that a constant has for other levels. Which function that is can be said when the scale of
+// the result is known; its value is made then, once.
+struct Lookup {
+  std::vector<int64_t> table;
+  ir::ValueId made = -1;
+};
+
 // What a name of the model stands for: a value of the graph, or a constant. Neither when the node
 // that makes it could not be imported.
 struct Known {
   ir::ValueId value = -1;
-  TensorPtr constant;
+  TensorPtr constant = nullptr;
   bool quantized = false;  // the levels of the value, which a DequantizeLinear makes real
+  bool is_signed = false;  // the levels are int8
+  std::shared_ptr<Lookup> lookup = nullptr;  // the levels that it has for those of the value
   bool unknown() const { return value < 0 && !constant; }
 };
 
@@ -31,6 +40,8 @@ struct Recorder {
   ir::Graph graph;
   std::unordered_map<std::string, Known> known;
   std::unordered_set<std::string> names;
+  // How many needed nodes have yet to read a name of the model; its output counts once.
+  std::unordered_map<std::string, int> readers;
   // What QuantizeLinear said of values, and DequantizeLinear of the weights of nodes, by name.
   std::unordered_map<ir::ValueId, ir::GivenQuantization::Levels> given;
   std::unordered_map<std::string, std::vector<float>> weight_scales;
@@ -57,6 +68,7 @@ class NodeCall {
   bool Has(size_t input) const { return IsActivation(input) || IsConstant(input); }
   bool IsActivation(size_t input) const;
   bool IsConstant(size_t input) const;
+  const Known& InputAt(size_t input) const { return inputs_[input]; }
   // kUnsupported when it is absent, or the other kind.
   Result<ir::ValueId> Activation(size_t input = 0) const;
   Result<TensorPtr> ConstantOf(size_t input) const;
@@ -70,6 +82,8 @@ class NodeCall {
   Result<float> Float(std::string_view name, float otherwise) const;
   Result<std::vector<int64_t>> Ints(std::string_view name,
                                     const std::vector<int64_t>& otherwise) const;
+  Result<std::vector<float>> Floats(std::string_view name,
+                                    const std::vector<float>& otherwise) const;
   Result<std::string> Text(std::string_view name, const std::string& otherwise) const;
   Result<TensorPtr> TensorOf(std::string_view name) const;
   // What older opsets have as an attribute and newer ones as input `input`. Empty when in neither.
@@ -92,14 +106,22 @@ class NodeCall {
   // levels from now on.
   Result<ir::ValueId> EmitGiven(ir::ValueId x, const ir::GivenQuantization::Levels& levels);
   std::optional<ir::GivenQuantization::Levels> GivenOf(ir::ValueId value) const;
-  bool IsQuantized(size_t input) const { return inputs_[input].quantized; }
+  // Levels of `x` that are no news to what makes it.
+  void Give(ir::ValueId x, const ir::GivenQuantization::Levels& levels) {
+    recorder_.given[x] = levels;
+  }
+  bool IsQuantized(size_t input) const {
+    return input < inputs_.size() && inputs_[input].quantized;
+  }
+  // kUnsupported when an input are levels.
+  Status RefuseLevels() const;
   // Remembers the scales of the weights of the node that was emitted last, if they have some.
   void KeepScales(const Tensor& weight);
 
   // Says what an output is.
   Status Return(ir::ValueId value, size_t output = 0);
   Status Return(TensorPtr constant, size_t output = 0);
-  Status ReturnQuantized(ir::ValueId value);
+  Status Return(Known known);
   // kUnsupported when something reads output `output`, for whose meaning there is no importer.
   Status RefuseOutput(size_t output, std::string_view what) const;
   const std::vector<Known>& results() const { return results_; }

@@ -37,4 +37,13 @@ Result<ir::ValueId> EmitShuffle(NodeCall& call, ir::ValueId x, const ir::Shape& 
 Result<ir::ValueId> EmitPermute(NodeCall& call, ir::ValueId x, std::vector<int64_t> order,
                                 std::string_view part = "");
 
+// import_tables.cc
+// Cast, whose input are levels: indices into a table.
+Status ImportIndex(NodeCall& call);
+// Gather, whose second input are such indices.
+Status ImportLookup(NodeCall& call);
+// The value of what was looked up, whose levels are `levels`.
+Result<ir::ValueId> EmitLookup(NodeCall& call, const Known& looked_up,
+                               const ir::GivenQuantization::Levels& levels);
+
 }  // namespace haq::import::from_onnx

@@ -156,6 +156,50 @@ TEST(ExportOnnxTest, TensorsOf16BitsAreFloats) {
   EXPECT_EQ(Kinds(proto)["QuantizeLinear"], 1);  // of the input
 }
 
+// Nothing else does what their first and last level do: a ReLU may be no more than that.
+TEST(ExportOnnxTest, TensorsOf16BitsAreCutToTheirLevels) {
+  ModelBuilder builder({6}, 1);
+  const artifact::Model model = builder.Finish(builder.Linear(builder.input(), 3, /*wide=*/true));
+  const ::onnx::ModelProto proto = Export(model);
+  const artifact::Tensor& y = model.tensors[model.output];
+  const NodeProto* clip = Maker(proto, proto.graph().output(0).name());
+  ASSERT_EQ(clip->op_type(), "Min");
+  const auto& op = std::get<artifact::WideLinear>(model.layers.back().op);
+  const NodeProto* above = Maker(proto, clip->input(0));
+  EXPECT_EQ(above->op_type(), "Max");
+  EXPECT_FLOAT_EQ(Constant<float>(proto, above->input(1))[0], y.scale * (op.q_min - y.zero_point));
+  const auto high = Constant<float>(proto, clip->input(1));
+  ASSERT_EQ(high.size(), op.channels.size());
+  for (size_t c = 0; c < high.size(); ++c) {
+    EXPECT_FLOAT_EQ(high[c], y.scale * (op.channels[c].q_max - y.zero_point));
+  }
+}
+
+TEST(ExportOnnxTest, AWideSumOfOneSummandIsNoSum) {
+  artifact::Model model = test::EveryWideOperator();
+  const int sums = Kinds(Export(model))["Add"];
+  for (artifact::Layer& layer : model.layers) {
+    if (auto* add = std::get_if<artifact::WideAdd>(&layer.op)) add->requantize.multiplier_b = 0;
+  }
+  EXPECT_LT(Kinds(Export(model))["Add"], sums);
+}
+
+// ONNX Runtime compares them before it computes with integers.
+TEST(ExportOnnxTest, AScaleOfABiasIsTheProductOfTheOthers) {
+  const artifact::Model model = test::MobileNetV2Like(32, 10);
+  const ::onnx::ModelProto proto = Export(model);
+  int compared = 0;
+  for (const NodeProto& node : proto.graph().node()) {
+    if (node.op_type() != "Conv") continue;
+    const auto scales = [&](int input) {
+      return Constant<float>(proto, Maker(proto, node.input(input))->input(1));
+    };
+    const std::vector<float> x = scales(0), weight = scales(1), bias = scales(2);
+    for (size_t c = 0; c < bias.size(); ++c, ++compared) EXPECT_EQ(bias[c], x[0] * weight[c]);
+  }
+  EXPECT_GT(compared, 1000);
+}
+
 TEST(ExportOnnxTest, TheEdgesHaveTheArtifactsNamesAndAnyBatch) {
   const artifact::Model model = test::EveryOperator();
   const ::onnx::ModelProto proto = Export(model);

@@ -129,6 +129,18 @@ TEST(OnnxErrorTest, WhatTheSchemaForbids) {
   EXPECT_THAT(status.message(), HasSubstr("kernel_shape"));
 }
 
+TEST(OnnxErrorTest, InputsThatHaveNoName) {
+  for (const std::string kind : {"Shape", "Relu", "Add", "Conv", "Softmax", "DequantizeLinear"}) {
+    OnnxModel model({-1, 2});
+    model.Node(kind, std::vector<std::string>(kind == "Add" ? 2 : 1), "a");
+    model.Node("Cast", {"a"}, "b");
+    Set(*model.graph().mutable_node(1), "to", int64_t{1});
+    model.Node("Add", {"x", "b"}, "y");
+    EXPECT_EQ(Refusal(model, {2}).code(), StatusCode::kInvalidArgument) << kind;
+    EXPECT_THAT(Refusal(model, {2}).message(), HasSubstr("node_a")) << kind;
+  }
+}
+
 TEST(OnnxErrorTest, NumbersThatAreNotFinite) {
   OnnxModel model({-1, 2});
   model.Floats("w", {2, 1}, {1, std::numeric_limits<float>::quiet_NaN()});

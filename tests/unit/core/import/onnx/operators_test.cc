@@ -129,6 +129,54 @@ TEST(OnnxOperatorsTest, UpsampleAndResizeAreAlike) {
   }
 }
 
+// Opsets 7 and 8 have an attribute instead.
+TEST(OnnxOperatorsTest, UpsampleWithScalesAsAnAttribute) {
+  OnnxModel model({-1, 2, 4, 4}, 7);
+  auto& attribute = *model.Node("Upsample", {"x"}, "y").add_attribute();
+  attribute.set_name("scales");
+  attribute.set_type(::onnx::AttributeProto::FLOATS);
+  for (const float scale : {1, 1, 2, 3}) attribute.add_floats(scale);
+  EXPECT_EQ(OutputShape(Import(model, {2, 4, 4})), (ir::Shape{1, 2, 8, 12}));
+}
+
+TEST(OnnxOperatorsTest, OutputsThatNobodyReadsAreNotMissed) {
+  OnnxModel model({-1, 1, 4, 4}, 11), asked({-1, 1, 4, 4}, 11);
+  for (OnnxModel* dropout : {&model, &asked}) {
+    auto& pool = dropout->Node("MaxPool", {"x"}, "p");
+    Set(pool, "kernel_shape", std::vector<int64_t>{2, 2});
+    pool.add_output("indices");
+    dropout->Node("Dropout", {"p"}, "y").add_output("mask");
+  }
+  EXPECT_THAT(Kinds(Import(model, {1, 4, 4})), ElementsAre("max_pool2d"));
+  asked.Node("Cast", {"mask"}, "z");
+  Set(*asked.graph().mutable_node(2), "to", int64_t{1});
+  const Status status = ImportOnnx(asked.Bytes(), {1, 4, 4}).status();
+  EXPECT_EQ(status.code(), StatusCode::kUnsupported);
+  EXPECT_THAT(status.message(), testing::HasSubstr("its output 1 (the mask) is asked for"));
+}
+
+TEST(OnnxOperatorsTest, BatchNormInTrainingModeIsRefused) {
+  OnnxModel model({-1, 1, 4, 4}, 9);
+  model.Floats("one", {1}, {1});
+  auto& node = model.Node("BatchNormalization", {"x", "one", "one", "one", "one"}, "y");
+  for (const char* output : {"mean", "variance", "saved_mean", "saved_variance"}) {
+    node.add_output(output);
+  }
+  EXPECT_THAT(ImportOnnx(model.Bytes(), {1, 4, 4}).status().message(),
+              testing::HasSubstr("training mode"));
+}
+
+TEST(OnnxOperatorsTest, ConstantsThatAreListsOfFloats) {
+  OnnxModel model({-1, 2});
+  auto& attribute = *model.Node("Constant", {}, "c").add_attribute();
+  attribute.set_name("value_floats");
+  attribute.set_type(::onnx::AttributeProto::FLOATS);
+  for (const float value : {3, 4}) attribute.add_floats(value);
+  model.Node("Add", {"x", "c"}, "y");
+  const ir::Graph graph = Import(model, {2});
+  EXPECT_THAT(std::get<ir::ChannelAffine>(graph.nodes[0].op).shift, ElementsAre(3, 4));
+}
+
 TEST(OnnxOperatorsTest, BatchNormIsFoldedAndDropoutIsGone) {
   OnnxModel model({-1, 1, 4, 4});
   model.Weights("w", {2, 1, 3, 3}).Floats("one", {2}, {2, 2}).Floats("zero", {2}, {0, 0});

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/import/onnx/import.h"
 #include "tests/support/onnx_model.h"
 
@@ -140,6 +143,67 @@ TEST(OnnxQuantizedTest, WhatBreaksTiesIsNoLayer) {
   const Imported imported = Import(model, {2, 4, 4});
   EXPECT_THAT(Kinds(imported.graph), ElementsAre("sigmoid"));
   EXPECT_EQ(imported.Of("x"), (Levels{0.1f, 3}));
+}
+
+// x -> 256 levels of uint8, "y"; the levels of `function` of x's in steps of y_scale.
+template <typename Function>
+OnnxModel LookUp(float x_scale, int x_zero, float y_scale, int y_zero, const Function& function) {
+  OnnxModel model({-1, 4});
+  Pair(model, "x", x_scale, x_zero);
+  std::vector<int> table;
+  for (int q = 0; q < 256; ++q) {
+    const double y = function(double(x_scale) * (q - x_zero)) / y_scale;
+    table.push_back(int(std::clamp(std::nearbyint(y) + y_zero, 0.0, 255.0)));
+  }
+  Bytes(model, "table", {256}, table, ::onnx::TensorProto::UINT8);
+  Set(model.Node("Cast", {"x_q"}, "index"), "to", int64_t{6});
+  model.Node("Gather", {"table", "index"}, "levels");
+  model.Floats("y_s", {}, {y_scale});
+  Bytes(model, "y_z", {}, {y_zero}, ::onnx::TensorProto::UINT8);
+  model.Node("DequantizeLinear", {"levels", "y_s", "y_z"}, "y");
+  return model;
+}
+
+TEST(OnnxQuantizedTest, TablesAreTheFunctionsThatTheyWereMadeFrom) {
+  const auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+  const auto swish = [](double x) { return x * std::clamp(x + 3, 0.0, 6.0) / 6; };
+  OnnxModel a = LookUp(0.05f, 128, 1 / 255.0f, 0, sigmoid),
+            b = LookUp(0.05f, 128, 0.03f, 13, swish),
+            c = LookUp(0.05f, 128, 0.03f, 60, [](double x) { return x < 0 ? x * 0.2 : x; }),
+            d = LookUp(0.05f, 128, 0.05f, 0, [](double x) { return std::clamp(x, 0.0, 2.0); });
+  EXPECT_THAT(Kinds(Import(a, {4}).graph), ElementsAre("sigmoid"));
+  EXPECT_EQ(Import(a, {4}).Of("y"), (Levels{1 / 255.0f, 0}));
+  EXPECT_THAT(Kinds(Import(b, {4}).graph), ElementsAre("hard_swish"));
+  const ir::Graph leaky = Import(c, {4}).graph;
+  ASSERT_THAT(Kinds(leaky), ElementsAre("leaky_relu"));
+  EXPECT_NEAR(std::get<ir::LeakyRelu>(leaky.nodes[0].op).slope, 0.2, 0.005);
+  const ir::Graph clamp = Import(d, {4}).graph;
+  ASSERT_THAT(Kinds(clamp), ElementsAre("clamp"));
+  EXPECT_EQ(std::get<ir::Clamp>(clamp.nodes[0].op).high, 2);
+}
+
+TEST(OnnxQuantizedTest, TablesThatAreNoFunctionAreRefused) {
+  OnnxModel sine = LookUp(0.05f, 128, 1 / 127.0f, 128, [](double x) { return std::sin(x); });
+  const Status status = ImportOnnx(sine.Bytes(), {4}).status();
+  EXPECT_EQ(status.code(), StatusCode::kUnsupported);
+  EXPECT_THAT(status.message(), HasSubstr("a table that is no function known here"));
+}
+
+TEST(OnnxQuantizedTest, OperatorsOnLevelsAreRefused) {
+  for (const std::string kind : {"Add", "Sub", "Mul", "Sum", "Concat", "Max"}) {
+    OnnxModel model({-1, 4});
+    Pair(model, "x", 0.1f, 3);
+    model.Node(kind, {"x_q", "x_q"}, "y");
+    if (kind == "Concat") Set(*model.graph().mutable_node(2), "axis", int64_t{1});
+    const Status status = ImportOnnx(model.Bytes(), {4}).status();
+    EXPECT_EQ(status.code(), StatusCode::kUnsupported) << kind;
+    EXPECT_THAT(status.message(), HasSubstr("('x_q') are levels")) << kind;
+  }
+  OnnxModel shape({-1, 4});
+  Pair(shape, "x", 0.1f, 3);
+  shape.Node("Shape", {"x_q"}, "s");
+  shape.Node("Reshape", {"x", "s"}, "y");
+  EXPECT_EQ(ImportOnnx(shape.Bytes(), {4}).status().code(), StatusCode::kOk);
 }
 
 TEST(OnnxQuantizedTest, OtherModelsGiveNothing) {
