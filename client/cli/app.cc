@@ -132,6 +132,7 @@ int Main(int argc, const char* const* argv, std::FILE* out, std::FILE* err) {
   AddJobCommands(&root, &app);
   AddTableCommand(&root, &app);
   AddInferCommand(&root, &app);
+  AddBenchServeCommand(&root, &app);
   AddArtifactCommands(&root, &app);
   AddStatusCommands(&root, &app);
   try {

@@ -66,6 +66,7 @@ void AddDatasetCommands(CLI::App* root, App* app);
 void AddJobCommands(CLI::App* root, App* app);  // and calibrate
 void AddTableCommand(CLI::App* root, App* app);
 void AddInferCommand(CLI::App* root, App* app);
+void AddBenchServeCommand(CLI::App* root, App* app);
 void AddArtifactCommands(CLI::App* root, App* app);
 void AddStatusCommands(CLI::App* root, App* app);  // status, version
 

@@ -201,6 +201,15 @@ Result<inference::ModelMetadataResponse> Client::ModelMetadata(const std::string
               request, options_.timeout_ms);
 }
 
+Result<inference::ModelStatisticsResponse> Client::ModelStatistics(const std::string& model_id,
+                                                                   const std::string& version) {
+  inference::ModelStatisticsRequest request;
+  request.set_name(model_id);
+  request.set_version(version);
+  return Call(options_, *stubs_->inference, &inference::GRPCInferenceService::Stub::ModelStatistics,
+              request, options_.timeout_ms);
+}
+
 Result<inference::ModelInferResponse> Client::ModelInfer(
     const inference::ModelInferRequest& request) {
   return Call(options_, *stubs_->inference, &inference::GRPCInferenceService::Stub::ModelInfer,

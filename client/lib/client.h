@@ -98,6 +98,9 @@ class Client {
   Result<inference::ServerMetadataResponse> ServerMetadata();
   Result<bool> ServerReady();
   Result<inference::ModelMetadataResponse> ModelMetadata(const std::string& model_id);
+  // kUnsupported and so on from servers of others that have none.
+  Result<inference::ModelStatisticsResponse> ModelStatistics(const std::string& model_id,
+                                                             const std::string& version);
   Result<inference::ModelInferResponse> ModelInfer(const inference::ModelInferRequest& request);
 
   const ClientOptions& options() const { return options_; }

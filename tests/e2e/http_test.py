@@ -92,6 +92,24 @@ class Http(ServerTest):
         elements = json.loads(answer)["outputs"][0]["data"]
         self.assertEqual([element.split(":")[1] for element in elements], [str(i) for i in best])
 
+    def test_load_over_both_protocols(self):
+        image = next(EVALUATION.rglob("*.jpg"), None) or next(EVALUATION.rglob("*.png"))
+        common = ["--server", self.server.address, "--duration", 0.5, "--warmup", 0.1, "--json"]
+        http = ["--protocol", "http", "--http", f"127.0.0.1:{self.server.ports['http']}"]
+        for protocol in ([], http):
+            for load in (["--clients", "1,3", "--batch", 2], ["--request-rate", 50, image]):
+                done = harness.run("haq", "bench-serve", "demo", *load, *protocol, *common)
+                self.assertEqual(done.code, 0, done)
+                for level in done.json()["levels"]:
+                    self.assertEqual(list(level["codes"]), ["OK"], level)
+                    self.assertGreater(level["requests_per_second"], 10)
+                    self.assertGreater(level["server_ms"]["compute_infer"], 0)
+                    self.assertGreaterEqual(level["latency_ms"]["p99"], level["latency_ms"]["p50"])
+                    if "request_rate" in level:
+                        self.assertEqual(level["codes"]["OK"], 25)
+        done = harness.run("haq", "bench-serve", "nosuch", *common)
+        self.assertEqual(json.loads(done.err)["error"]["code"], "NOT_FOUND", done)
+
     def test_models_and_errors(self):
         status, _, answer = self.curl("models/demo")
         self.assertEqual((status, json.loads(answer)["inputs"][0]["shape"]), (200, [-1, 3, 32, 32]))

@@ -47,7 +47,8 @@ ALLOWED = {
     "client/lib": ["core/base", "core/data", "proto"],
     "client/comparison": ["core/eval", "core/base"],
     "client/plot": ["core/base"],
-    "client/cli": ["client/lib", "client/comparison", "client/plot", "core/base", "core/data", "core/artifact", "core/export", "core/quant",
+    "client/load": ["client/lib", "core/base", "proto"],
+    "client/cli": ["client/lib", "client/comparison", "client/load", "client/plot", "core/base", "core/data", "core/artifact", "core/export", "core/quant",
                    "proto"],
 }
 
@@ -58,7 +59,7 @@ WRAPPED = {
     r"archive(_entry)?\.h": ["core/data"],
     r"openssl/": ["core/base"],
     r"(grpcpp|grpc|grpc\+\+)/": ["server/rpc", "server/worker", "client/lib"],
-    r"boost/(asio|beast)": ["server/http"],
+    r"boost/(asio|beast)": ["server/http", "client/load"],
     r"zlib\.h": ["server/http"],
     r"prometheus/": ["server/metrics"],
     r"(SQLiteCpp/|sqlite3\.h)": ["server/store"],

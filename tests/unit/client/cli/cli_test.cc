@@ -60,6 +60,8 @@ TEST(MainTest, WrongCommandLinesAreUsageErrors) {
   EXPECT_EQ(Haq({"calibrate", "m"}).code, 2);
   EXPECT_THAT(Haq({"calibrate", "m"}).err, HasSubstr("--calibration"));
   EXPECT_EQ(Haq({"infer", "m", "a.jpg", "--top", "0"}).code, 2);
+  EXPECT_EQ(Haq({"bench-serve", "m", "--clients", "1", "--request-rate", "1"}).code, 2);
+  EXPECT_EQ(Haq({"bench-serve", "m", "--spacing", "poisson"}).code, 2);
   EXPECT_THAT(Haq({"infer", "m", "a.jpg", "--top", "0"}).err, HasSubstr("--top"));
 }
 
@@ -78,6 +80,7 @@ TEST(MainTest, EveryCommandHasHelpWithExamplesAndExitCodes) {
                                                           {"jobs", "list"},
                                                           {"jobs", "show"},
                                                           {"jobs", "watch"},
+                                                          {"bench-serve"},
                                                           {"jobs", "cancel"},
                                                           {"infer"},
                                                           {"table"},
