@@ -66,6 +66,7 @@ const KernelTable& ReferenceKernels() {
       &ref::Slice,
       &ref::Transpose,
       &ref::Quantize,
+      &ref::CountEnds,
       &ref::WideRow,
       &ref::Dots,
   };

@@ -117,6 +117,12 @@ struct LinearKernel {
               Part part);
 };
 
+// Levels that are the first or the last of their 256.
+struct EndCounts {
+  int64_t low = 0, high = 0;
+  bool operator==(const EndCounts&) const = default;
+};
+
 struct KernelTable {
   const char* name;            // as in HAQ_CPU
   ConvKernel conv, depthwise;  // depthwise: groups == in_c == out_c
@@ -153,6 +159,8 @@ struct KernelTable {
   // infinities saturate.
   void (*quantize)(const PlaneShape& shape, float scale, int32_t zero_point, const float* real,
                    uint8_t* levels, Part part);
+  // How many of `count` levels are 0, and how many are 255.
+  EndCounts (*count_ends)(int64_t count, const uint8_t* levels);
   // Of the operators of core/kernels/wide.h.
   void (*wide_row)(const wide::Row& row);
   void (*dots)(const wide::Dots& dots);

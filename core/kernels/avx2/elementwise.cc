@@ -63,6 +63,22 @@ void InterleaveThree(int64_t count, const uint8_t* a, const uint8_t* b, const ui
   simd::InterleaveThreePlanes(count, a, b, c, out);
 }
 
+void CountEnds(simd::EndsCall& call) {
+  const __m256i first = _mm256_setzero_si256(), last = _mm256_set1_epi8(-1);
+  int64_t i = 0;
+  for (; i + 32 <= call.count; i += 32) {
+    const __m256i levels = Load(call.levels + i);
+    const auto low = static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(levels, first)));
+    const auto high = static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(levels, last)));
+    call.low += __builtin_popcount(low);
+    call.high += __builtin_popcount(high);
+  }
+  for (; i < call.count; ++i) {
+    call.low += call.levels[i] == 0;
+    call.high += call.levels[i] == 255;
+  }
+}
+
 void MaxPixel(const simd::MaxCall& call) {
   for (int64_t c = 0; c < call.channels; c += 16) {
     const int64_t count = call.channels - c;

@@ -109,6 +109,11 @@ const KernelTable& Avx2Kernels() {
       &ref::Transpose,
       [](const PlaneShape& s, float scale, int32_t zero_point, const float* real, uint8_t* levels,
          Part part) { simd::Quantize(kRows, s, scale, zero_point, real, levels, part); },
+      [](int64_t count, const uint8_t* levels) {
+        simd::EndsCall call{count, levels, 0, 0};
+        CountEnds(call);
+        return EndCounts{call.low, call.high};
+      },
       &WideRowOf,
       &LinearDots,
   };

@@ -65,4 +65,15 @@ void InterleaveThree(int64_t count, const uint8_t* a, const uint8_t* b, const ui
   simd::InterleaveThreePlanes(count, a, b, c, out);
 }
 
+void CountEnds(simd::EndsCall& call) {
+  const __m512i last = _mm512_set1_epi8(-1);
+  for (int64_t i = 0; i < call.count; i += 64) {
+    const int64_t count = call.count - i < 64 ? call.count - i : 64;
+    const __mmask64 mask = ~__mmask64{0} >> (64 - count);
+    const __m512i levels = _mm512_maskz_loadu_epi8(mask, call.levels + i);
+    call.low += __builtin_popcountll(_mm512_mask_testn_epi8_mask(mask, levels, levels));
+    call.high += __builtin_popcountll(_mm512_cmpeq_epi8_mask(levels, last));
+  }
+}
+
 }  // namespace haq::kernels::avx512vnni

@@ -11,6 +11,8 @@ void QuantizeRow(const simd::QuantizeCall& call);
 void InterleaveThree(int64_t count, const uint8_t* a, const uint8_t* b, const uint8_t* c,
                      uint8_t* out);
 
+void CountEnds(simd::EndsCall& call);
+
 void MaxPixel(const simd::MaxCall& call);
 void SumPixels(const simd::SumCall& call);
 void StoreSums(const simd::StoreCall& call);

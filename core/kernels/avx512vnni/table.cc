@@ -111,6 +111,11 @@ const KernelTable& Avx512VnniKernels() {
       &ref::Transpose,
       [](const PlaneShape& s, float scale, int32_t zero_point, const float* real, uint8_t* levels,
          Part part) { simd::Quantize(kRows, s, scale, zero_point, real, levels, part); },
+      [](int64_t count, const uint8_t* levels) {
+        simd::EndsCall call{count, levels, 0, 0};
+        CountEnds(call);
+        return EndCounts{call.low, call.high};
+      },
       &WideRow,
       &LinearDots,
   };

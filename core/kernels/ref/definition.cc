@@ -133,6 +133,15 @@ void Softmax(int64_t rows, int64_t length, const uint32_t table[256], const uint
   }
 }
 
+EndCounts CountEnds(int64_t count, const uint8_t* levels) {
+  EndCounts ends;
+  for (int64_t i = 0; i < count; ++i) {
+    if (levels[i] == 0) ++ends.low;
+    if (levels[i] == 255) ++ends.high;
+  }
+  return ends;
+}
+
 void Quantize(const PlaneShape& s, float scale, int32_t zero_point, const float* real,
               uint8_t* levels) {
   for (int64_t c = 0; c < s.channels; ++c) {

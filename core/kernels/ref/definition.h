@@ -31,5 +31,6 @@ void Slice(const Dims& in_dims, int32_t axis, int32_t start, int32_t step, int32
 void Transpose(const Dims& in_dims, const int32_t* order, const uint8_t* in, uint8_t* out);
 void Quantize(const PlaneShape& shape, float scale, int32_t zero_point, const float* real,
               uint8_t* levels);
+EndCounts CountEnds(int64_t count, const uint8_t* levels);
 
 }  // namespace haq::kernels::definition

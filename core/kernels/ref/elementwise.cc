@@ -59,6 +59,15 @@ void Table(int64_t count, const uint8_t table[256], const uint8_t* in, uint8_t* 
   for (int64_t i = 0; i < count; ++i) out[i] = table[in[i]];
 }
 
+EndCounts CountEnds(int64_t count, const uint8_t* levels) {
+  EndCounts ends;
+  for (int64_t i = 0; i < count; ++i) {
+    ends.low += levels[i] == 0;
+    ends.high += levels[i] == 255;
+  }
+  return ends;
+}
+
 void Softmax(int64_t rows, int64_t length, const uint32_t table[256], const uint8_t* in,
              uint16_t* out) {
   for (int64_t row = 0; row < rows; ++row, in += length, out += length) {

@@ -52,5 +52,6 @@ void Dots(const wide::Dots& dots);
 
 void Quantize(const PlaneShape& shape, float scale, int32_t zero_point, const float* real,
               uint8_t* levels, Part part);
+EndCounts CountEnds(int64_t count, const uint8_t* levels);
 
 }  // namespace haq::kernels::ref

@@ -24,6 +24,13 @@ struct QuantizeCall {
   uint8_t* levels;
 };
 
+// Adds to `low` and `high` how many levels are 0 and 255.
+struct EndsCall {
+  int64_t count;
+  const uint8_t* levels;
+  int64_t low, high;
+};
+
 // The largest of `taps` pixels, channel by channel.
 struct MaxCall {
   int64_t channels, taps;

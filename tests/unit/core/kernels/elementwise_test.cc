@@ -73,6 +73,25 @@ TEST_P(ElementwiseTest, TableLooksUp) {
   }
 }
 
+TEST_P(ElementwiseTest, CountsTheEnds) {
+  EndCounts all;
+  for (int i = 0; i < 2000 && !HasFailure(); ++i) {
+    const auto levels = Levels(Int(0, 300));
+    // Neighbours of the ends, and ends, more often than chance has them.
+    for (size_t at = 0; at < levels->size(); at += static_cast<size_t>(Int(1, 9))) {
+      constexpr uint8_t kNear[] = {0, 1, 127, 128, 254, 255};
+      levels->data()[at] = kNear[Int(0, 5)];
+    }
+    const auto count = static_cast<int64_t>(levels->size());
+    const EndCounts expected = definition::CountEnds(count, levels->data());
+    EXPECT_EQ(table().count_ends(count, levels->data()), expected) << count << " levels";
+    all.low += expected.low;
+    all.high += expected.high;
+  }
+  EXPECT_GT(all.low, 1000);
+  EXPECT_GT(all.high, 1000);
+}
+
 class SoftmaxTest : public KernelTest {
  protected:
   static std::vector<uint32_t> Exponentials(double scale) {
