@@ -21,14 +21,17 @@ class IntegerRunner {
 
   int64_t input_elements() const { return sessions_[0]->model().input_elements(); }
   int64_t output_elements() const { return sessions_[0]->model().output_elements(); }
+  const std::shared_ptr<const runtime::LoadedModel>& loaded() const { return loaded_; }
   runtime::Session& session(int thread) { return *sessions_[thread]; }
 
-  // [n, ...] in, [n, ...] out, as runtime::Session::Run.
-  Status Run(int64_t n, std::span<const float> input, std::span<float> output);
+  // [n, ...] in, [n, ...] out, as runtime::Session::Run. `taps`: none, or one for each thread.
+  Status Run(int64_t n, std::span<const float> input, std::span<float> output,
+             std::span<const runtime::Session::Tap> taps = {});
 
  private:
   explicit IntegerRunner(ThreadPool& pool) : pool_(pool) {}
   ThreadPool& pool_;
+  std::shared_ptr<const runtime::LoadedModel> loaded_;
   std::vector<std::unique_ptr<runtime::Session>> sessions_;
 };
 

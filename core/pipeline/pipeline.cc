@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/artifact/clipping.h"
 #include "core/artifact/file.h"
 #include "core/base/byte_io.h"
 #include "core/base/sha256.h"
@@ -21,6 +22,7 @@
 #include "core/pipeline/diagnosis.h"
 #include "core/pipeline/image_batches.h"
 #include "core/pipeline/import_model.h"
+#include "core/pipeline/integer_clipping.h"
 #include "core/pipeline/integer_runner.h"
 #include "core/pipeline/layer_sqnr.h"
 #include "core/pipeline/report.h"
@@ -39,6 +41,10 @@ using Clock = std::chrono::steady_clock;
 // Images behind the per-layer SQNR; enough for a tenth of a dB, since every image is thousands of
 // values.
 constexpr int64_t kLayerSqnrImages = 32;
+
+// Images behind the share of activations that clip: with thousands of values an image, enough for
+// shares far below those that matter.
+constexpr int64_t kClippingImages = 256;
 
 // Images behind the means and ranges per channel that equalization and bias correction use: every
 // image has thousands of values a channel.
@@ -220,10 +226,10 @@ class Job {
 
   // Runs `add` on batches of the first calibration images, at most `limit`.
   template <typename Add>
-  Status ForCalibrationBatches(int64_t limit, const Add& add) {
+  Status ForCalibrationBatches(int64_t limit, const data::Preprocess& preprocess, const Add& add) {
     HAQ_ASSIGN_OR_RETURN(const auto reader, inputs_.open_calibration());
     const int64_t most = TotalOf(options_.limit_calibration, limit);
-    ImageBatches batches(*reader, graph_preprocess_, options_.input_shape, most, pool_);
+    ImageBatches batches(*reader, preprocess, options_.input_shape, most, pool_);
     int64_t done = 0;
     for (Batch batch;;) {
       HAQ_RETURN_IF_ERROR(cancellation_.Check());
@@ -243,7 +249,7 @@ class Job {
         TotalOf(inputs_.calibration_images, TotalOf(options_.limit_calibration, limit));
     int64_t done = 0;
     const auto start = Clock::now();
-    return ForCalibrationBatches(limit, [&](const Batch& batch) -> Status {
+    return ForCalibrationBatches(limit, graph_preprocess_, [&](const Batch& batch) -> Status {
       HAQ_RETURN_IF_ERROR(add(batch));
       done += batch.n;
       listener_.OnProgress({phase, done, total, double(done) / SecondsSince(start)});
@@ -345,11 +351,26 @@ class Job {
     return values;
   }
 
+  // What the artifact is watched for when it serves: the images are those that chose the ranges.
+  Status CountClipping() {
+    IntegerClipping counting(graph_, lowered_);
+    HAQ_RETURN_IF_ERROR(counting.Prepare(pool_));
+    const int64_t total =
+        TotalOf(inputs_.calibration_images, TotalOf(options_.limit_calibration, kClippingImages));
+    HAQ_RETURN_IF_ERROR(
+        ForCalibrationBatches(kClippingImages, preprocess_, [&](const Batch& batch) {
+          listener_.OnProgress({"clipping", counting.images(), total, 0});
+          return counting.Add(batch);
+        }));
+    artifact::WriteClipping(counting.Counts(), lowered_.model);
+    return {};
+  }
+
   // The rounding of the weights, and with bias correction the biases.
   Status LearnRounding(const lower::Options& lower_options) {
     const RoundingLimits limits;
     const auto for_each_batch = [&](const std::function<Status(const Batch&)>& add) {
-      return ForCalibrationBatches(limits.images, add);
+      return ForCalibrationBatches(limits.images, graph_preprocess_, add);
     };
     Rounding* learning = nullptr;
     const auto on_progress = [&](int64_t done, int64_t total) -> Status {
@@ -408,6 +429,7 @@ class Job {
                          calibrator.ChooseRanges("minmax", {}));
     model.metadata_json = MakeMetadata(options_, lowered_, wide_, ToHex(Sha256Of(inputs_.model)),
                                        calibrator.images(), graph_, observed);
+    HAQ_RETURN_IF_ERROR(CountClipping());
     HAQ_ASSIGN_OR_RETURN(model.golden, runtime::MakeGolden(model));
     HAQ_ASSIGN_OR_RETURN(artifact_, artifact::Serialize(model));
     // What is measured below is what the file says, not what was in memory.
@@ -564,33 +586,6 @@ class Job {
 };
 
 }  // namespace
-
-quant::Corrections Resolve(const Options& options) {
-  return *quant::ResolveCorrections(options.preset, *quant::ParseWeightGranularity(options.weights),
-                                    {options.bias_correction, options.equalize, options.adaround});
-}
-
-Status Validate(const Options& options) {
-  HAQ_RETURN_IF_ERROR(calib::CheckMethod(options.method));
-  HAQ_RETURN_IF_ERROR(quant::ParseSchemePolicy(options.scheme).status());
-  HAQ_RETURN_IF_ERROR(quant::ParseWeightGranularity(options.weights).status());
-  HAQ_RETURN_IF_ERROR(quant::CheckPreset(options.preset));
-  HAQ_RETURN_IF_ERROR(quant::CheckWide({options.wide_count, options.wide_tensors}));
-  if (options.input_shape.size() != 3 ||
-      *std::min_element(options.input_shape.begin(), options.input_shape.end()) < 1) {
-    return InvalidField("input_shape", "must be three positive numbers C,H,W, got [{}]",
-                        fmt::join(options.input_shape, ", "));
-  }
-  if (options.limit_calibration < 0) {
-    return InvalidField("limit_calibration", "must not be negative, got {}",
-                        options.limit_calibration);
-  }
-  if (options.limit_evaluation < 0) {
-    return InvalidField("limit_evaluation", "must not be negative, got {}",
-                        options.limit_evaluation);
-  }
-  return data::Preprocess::FromJson(options.preprocess_json).status();
-}
 
 Result<Output> Quantize(const Options& options, const Inputs& inputs, Listener& listener,
                         const CancellationToken& cancellation) {

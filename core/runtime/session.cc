@@ -81,6 +81,8 @@ int64_t LoadedModel::output_elements() const { return impl_->output().ElementCou
 
 std::string_view LoadedModel::kernel_path() const { return impl_->kernels->name; }
 
+const kernels::KernelTable& LoadedModel::kernels() const { return *impl_->kernels; }
+
 size_t LoadedModel::ArenaBytes(int64_t batch, int threads) const {
   size_t bytes = 0, workspaces = 0;
   if (batch < 0 || threads < 1 ||

@@ -37,6 +37,7 @@ class LoadedModel {
   size_t ArenaBytes(int64_t batch, int threads = 1) const;
   // Name of the kernels that it was prepared for: "scalar", "avx2", "avx512vnni".
   std::string_view kernel_path() const;
+  const kernels::KernelTable& kernels() const;
 
   struct Impl;  // of the sources of this folder alone
   const Impl& impl() const { return *impl_; }

@@ -119,6 +119,7 @@ Status Server::StartHttp() {
   options.port = settings_.metrics_port;
   auto metrics = http::Server::Start(options, http::MetricsRoutes([this] {
                                        storage_metrics_->Update();
+                                       metrics_.SetClipping(repository_.Clipping());
                                        return metrics_.Scrape();
                                      }),
                                      count);

@@ -115,6 +115,13 @@ void AddServing(Flags& flags, Settings& s) {
                   "Requests of one model that wait for a thread", 1, 1'000'000);
   flags.AddNumber("--max-queue-bytes", s.serving.max_queue_bytes, "Bytes of all requests that wait",
                   1, kMany);
+  flags.AddNumber("--clipping-sample", s.serving.clipping_sample,
+                  "One sample in so many is looked at for clipped activations; 0 is none", 0,
+                  kMany);
+  flags.AddNumber("--clipping-tensors", s.serving.clipping_tensors,
+                  "Tensors of a model that have metrics of their clipping", 0, 16384);
+  flags.AddNumber("--clipping-half-life-s", s.serving.clipping_half_life_s,
+                  "After so long, what was counted of clipping weighs half as much", 1, 86'400);
   flags.AddNumber("--max-image-bytes", s.serving.max_image_bytes, "One encoded image in a request",
                   1, kMaxMessage);
   flags.AddNumber("--max-image-pixels", s.serving.max_image_pixels, "One image in a request", 1,

@@ -28,9 +28,9 @@ using prometheus::Histogram;
 constexpr std::array<std::string_view, 5> kJobStates = {"queued", "running", "succeeded", "failed",
                                                         "cancelled"};
 
-constexpr std::array<std::string_view, 9> kPhases = {"import",      "equalize", "calibrate",
-                                                     "adaround",    "lower",    "layers",
-                                                     "sensitivity", "evaluate", "upload"};
+constexpr std::string_view kPhases[] = {"import",          "equalize",    "calibrate", "wide",
+                                        "bias_correction", "adaround",    "lower",     "clipping",
+                                        "layers",          "sensitivity", "evaluate",  "upload"};
 
 const Histogram::BucketBoundaries& PhaseSeconds() {
   static const Histogram::BucketBoundaries buckets = {0.1, 0.5, 1,   2.5, 5,    10,
@@ -184,6 +184,7 @@ struct Metrics::Impl {
   Gauge& free_bytes = Build(prometheus::BuildGauge(), registry, "haq_store_free_bytes",
                             "Space that is left on the data folder's disk")
                           .Add({});
+  ClippingCollector clipping;
   ProcessCollector process;
 
   std::shared_mutex mutex;
@@ -298,7 +299,7 @@ void Metrics::SetCalibrationSpeed(double images_per_second) {
 }
 
 void Metrics::ObserveJobPhase(const std::string& phase, double seconds) {
-  const bool known = std::find(kPhases.begin(), kPhases.end(), phase) != kPhases.end();
+  const bool known = std::find(std::begin(kPhases), std::end(kPhases), phase) != std::end(kPhases);
   impl_->phases.Add({{"phase", known ? phase : std::string(kOtherPhase)}}, PhaseSeconds())
       .Observe(seconds);
 }
@@ -338,8 +339,13 @@ void Metrics::SetStorage(const Storage& storage) {
   impl_->free_bytes.Set(static_cast<double>(storage.free_bytes));
 }
 
+void Metrics::SetClipping(std::vector<ModelClipping> models) {
+  impl_->clipping.Set(std::move(models));
+}
+
 std::string Metrics::Scrape() const {
   std::vector<prometheus::MetricFamily> families = impl_->registry.Collect();
+  for (auto& family : impl_->clipping.Collect()) families.push_back(std::move(family));
   for (auto& family : impl_->process.Collect()) families.push_back(std::move(family));
   return prometheus::TextSerializer().Serialize(families);
 }

@@ -10,8 +10,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/status.h"
+#include "server/metrics/clipping.h"
 
 namespace haq::server::metrics {
 
@@ -80,6 +82,9 @@ class Metrics {
     int64_t database_bytes = 0, blobs = 0, blob_bytes = 0, free_bytes = 0;
   };
   void SetStorage(const Storage& storage);
+
+  // Of the models that are watched for clipping, now.
+  void SetClipping(std::vector<ModelClipping> models);
 
   // Text exposition format 0.0.4, kContentType.
   std::string Scrape() const;

@@ -49,9 +49,7 @@ class Runner {
   Status Flush(runtime::Session& session) {
     if (used_ == 0) return {};
     const auto start = Clock::now();
-    HAQ_RETURN_IF_ERROR(session.Run(used_,
-                                    std::span(floats_).first(static_cast<size_t>(used_) * in_),
-                                    std::span(answers_).first(static_cast<size_t>(used_) * out_)));
+    HAQ_RETURN_IF_ERROR(RunPiece(session, start));
     cost_.compute += Clock::now() - start;
     cost_.samples += used_;
     const float* from = answers_.data();
@@ -68,6 +66,21 @@ class Runner {
   const BatchCost& cost() const { return cost_; }
 
  private:
+  // The answers do not depend on how a piece is cut.
+  Status RunPiece(runtime::Session& session, Clock::time_point now) {
+    int64_t done = 0;
+    ClippingMonitor* const clipping = model_.clipping();
+    if (clipping != nullptr && clipping->Due(used_, now)) {
+      HAQ_RETURN_IF_ERROR(clipping->RunCounted(session, std::span(floats_).first(in_),
+                                               std::span(answers_).first(out_)));
+      done = 1;
+    }
+    if (done == used_) return {};
+    const auto at = static_cast<size_t>(done), count = static_cast<size_t>(used_ - done);
+    return session.Run(used_ - done, std::span(floats_).subspan(at * in_, count * in_),
+                       std::span(answers_).subspan(at * out_, count * out_));
+  }
+
   const ServedModel& model_;
   const Settings& settings_;
   const int64_t piece_;

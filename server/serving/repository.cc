@@ -105,6 +105,23 @@ bool Repository::Knows(const std::string& model) const {
   return entries_.contains(model);
 }
 
+std::vector<metrics::ModelClipping> Repository::Clipping() const {
+  std::vector<std::shared_ptr<const ServedModel>> served;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, entry] : entries_) {
+      if (entry.ready != nullptr) served.push_back(entry.ready);
+    }
+  }
+  const auto now = ClippingMonitor::Time::clock::now();
+  std::vector<metrics::ModelClipping> clipping;
+  for (const auto& model : served) {
+    if (model->clipping() == nullptr) continue;
+    clipping.push_back(model->clipping()->Figures(model->name(), model->version(), now));
+  }
+  return clipping;
+}
+
 std::vector<ModelStatus> Repository::List() const {
   const std::lock_guard lock(mutex_);
   std::vector<ModelStatus> list;

@@ -54,6 +54,8 @@ class Repository {
                                                      const std::string& version) const;
   bool Knows(const std::string& model) const;
   std::vector<ModelStatus> List() const;
+  // Of the versions that answer and are watched for it.
+  std::vector<metrics::ModelClipping> Clipping() const;
 
  private:
   struct Entry {

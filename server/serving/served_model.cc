@@ -7,6 +7,7 @@
 #include "core/base/file.h"
 #include "core/base/sha256.h"
 #include "core/runtime/self_test.h"
+#include "server/log/fields.h"
 
 namespace haq::server::serving {
 namespace {
@@ -59,6 +60,7 @@ Result<std::shared_ptr<const ServedModel>> ServedModel::Load(const std::string& 
   auto loaded = runtime::LoadedModel::Create(*std::move(parsed));
   if (!loaded.ok()) return loaded.status().WithContext(context);
   served->loaded_ = *std::move(loaded);
+  served->WatchClipping(settings);
   if (Status status = served->MakeFirstSession(); !status.ok()) return status.WithContext(context);
   return std::shared_ptr<const ServedModel>(std::move(served));
 }
@@ -80,6 +82,17 @@ Status ServedModel::MakeFirstSession() {
       return session.status();
     }
   }
+}
+
+// A model answers as well without: what cannot be watched is no reason not to serve it.
+void ServedModel::WatchClipping(const Settings& settings) {
+  auto monitor = ClippingMonitor::Create(loaded_, settings);
+  if (monitor.ok()) {
+    clipping_ = *std::move(monitor);
+    return;
+  }
+  log::Write(spdlog::level::warn, {{"model", name_}, {"version", std::to_string(version_)}},
+             fmt::format("serving: clipping is not watched: {}", monitor.status().ToString()));
 }
 
 Status ServedModel::SelfTest(runtime::Session& session) const {

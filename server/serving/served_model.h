@@ -13,6 +13,7 @@
 #include "core/data/preprocess.h"
 #include "core/runtime/session.h"
 #include "server/metrics/metrics.h"
+#include "server/serving/clipping_monitor.h"
 #include "server/serving/settings.h"
 #include "server/serving/statistics.h"
 
@@ -51,6 +52,8 @@ class ServedModel {
   const std::array<float, 256>& input_levels() const { return input_levels_; }
   // What clients are told of its use; thread-safe.
   Statistics& statistics() const { return statistics_; }
+  // Null where nothing of the model is watched.
+  ClippingMonitor* clipping() const { return clipping_.get(); }
   // Samples that a session takes at a time.
   int64_t session_batch() const { return session_batch_; }
 
@@ -70,6 +73,7 @@ class ServedModel {
  private:
   explicit ServedModel(metrics::Metrics& metrics) : metrics_(metrics) {}
   Status MakeFirstSession();
+  void WatchClipping(const Settings& settings);
   Result<std::unique_ptr<runtime::Session>> MakeSession() const;
   Status SelfTest(runtime::Session& session) const;
 
@@ -86,6 +90,7 @@ class ServedModel {
   Quantization input_quantization_, output_quantization_;
   std::array<float, 256> input_levels_{};
   mutable Statistics statistics_;
+  std::unique_ptr<ClippingMonitor> clipping_;
   int64_t session_batch_ = 1;
   size_t max_arena_bytes_ = 0;
 

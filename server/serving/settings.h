@@ -25,6 +25,10 @@ struct Settings {
   size_t max_arena_bytes = size_t{1} << 30;  // of a session; a model that needs more is not loaded
   size_t max_queue = 256;                    // requests of one model that wait for a thread
   size_t max_queue_bytes = size_t{512} << 20;
+  // One sample in so many is looked at for clipped activations, and one a second at least; 0: none.
+  int64_t clipping_sample = 64;
+  int64_t clipping_tensors = 64;  // of a model, with metrics of their own
+  double clipping_half_life_s = 20;
   uint64_t max_image_bytes = 16 << 20;  // one encoded image
   uint64_t max_image_pixels = 50'000'000;
 };

@@ -4,13 +4,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/artifact/clipping.h"
 #include "core/artifact/file.h"
 #include "core/eval/statistics.h"
 #include "core/pipeline/checkpoint.h"
+#include "core/runtime/session.h"
 #include "tests/unit/core/pipeline/pipeline_fixture.h"
 
 namespace haq::pipeline {
@@ -471,6 +475,48 @@ TEST_F(PipelineTest, ReportAndArtifactSayHowTheyWereMade) {
     EXPECT_EQ(made["wide"]["count"], 0);
     EXPECT_EQ(made["wide"]["tensors"], json::array());
   }
+}
+
+// Each tensor's clipped elements, counted here on the images that chose the ranges.
+TEST_F(PipelineTest, TheArtifactSaysHowOftenCalibrationClips) {
+  options_.limit_calibration = 24;
+  options_.limit_evaluation = 8;
+  Recorder recorder;
+  const auto output = Quantize(options_, MakeInputs(), recorder, {});
+  ASSERT_TRUE(output.ok()) << output.status().ToString();
+  EXPECT_THAT(recorder.phases, ::testing::Contains("clipping"));
+  const artifact::Model model = *artifact::Parse(output->artifact);
+  const artifact::Clipping clipping = *artifact::ReadClipping(model);
+  EXPECT_EQ(clipping.images, 24);
+  ASSERT_GT(clipping.tensors.size(), 5u);
+  EXPECT_EQ(clipping.tensors[0].tensor, model.input);
+
+  std::map<int32_t, int64_t> first, last;
+  const auto session = *runtime::Session::Create(*runtime::LoadedModel::Create(model));
+  const auto preprocess = *data::Preprocess::FromJson(model.preprocess_json);
+  const auto reader = *MakeInputs().open_calibration();
+  std::vector<float> input(session->model().input_elements());
+  std::vector<float> logits(session->model().output_elements());
+  for (int i = 0; i < 24; ++i) {
+    const data::Sample sample = **reader->Next();
+    ASSERT_TRUE(
+        data::Apply(preprocess, *data::DecodeImage(sample.encoded), model.input_shape, input).ok());
+    ASSERT_TRUE(session
+                    ->Run(1, input, logits,
+                          [&](int32_t tensor, std::span<const uint8_t> levels) {
+                            first[tensor] += std::ranges::count(levels, 0);
+                            last[tensor] += std::ranges::count(levels, 255);
+                          })
+                    .ok());
+  }
+  int64_t all = 0;
+  for (const artifact::TensorClipping& tensor : clipping.tensors) {
+    EXPECT_EQ(tensor.clipped,
+              (tensor.low ? first[tensor.tensor] : 0) + (tensor.high ? last[tensor.tensor] : 0))
+        << model.tensors[tensor.tensor].name;
+    all += tensor.clipped;
+  }
+  EXPECT_GT(all, 0);
 }
 
 TEST(Checkpoint, SurvivesNeitherCutsNorFlips) {

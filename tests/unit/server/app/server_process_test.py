@@ -78,7 +78,8 @@ class ServerProcess(unittest.TestCase):
             page = (ROOT / "docs/metrics.md").read_text()
             for metric in re.findall(r"^\| `(\w+)` \| (?:gauge|counter|histogram) ", page, re.M):
                 # A metric per model, code or method begins with the first of them.
-                if not metric.startswith(("haq_inference_requests_total", "haq_grpc_requests_total", "haq_served_")):
+                if not metric.startswith(("haq_inference_requests_total", "haq_grpc_requests_total", "haq_served_",
+                                          "haq_model_clipping_")):
                     self.assertRegex(text, rf"(?m)^{metric}(_count)?[{{ ]")
             process.send_signal(number)
             rest, errors = process.communicate(timeout=30)

@@ -92,6 +92,7 @@ TEST(MetricsTest, ThePageListsWhatTheServerSays) {
   metrics.SetKernels("avx2");
   metrics.SetServedFigures(
       "m", {.version = 1, .fp32_top1 = 0.9, .int8_top1 = 0.8, .agreement = 0.7, .sqnr_db = 30});
+  metrics.SetClipping({{.model = "m", .version = 1, .tensors = {{.name = "t"}}}});
   const auto documented = Documented();
   EXPECT_GE(documented.size(), 15u);
   EXPECT_EQ(Scraped(metrics.Scrape()), documented);
@@ -194,6 +195,27 @@ TEST(MetricsTest, FiguresAreThoseOfTheServedVersion) {
   EXPECT_THAT(text, Not(HasSubstr("haq_served_top1_ratio{"))) << "nobody knows them of version 4";
   metrics.RemoveServedFigures("m");
   EXPECT_THAT(metrics.Scrape(), Not(HasSubstr("haq_served_version{")));
+}
+
+TEST(MetricsTest, ClippingIsThatOfTheModelsThatAreWatchedNow) {
+  Metrics metrics;
+  metrics.SetClipping({{.model = "m",
+                        .version = 2,
+                        .images = 40,
+                        .drift = 3.5,
+                        .mean_drift = 1.25,
+                        .tensors = {{"conv", 0.03, 0.01, 2.5}, {"fc", 0, 0, 1}}}});
+  std::string text = metrics.Scrape();
+  EXPECT_EQ(Value(text, R"(haq_model_clipping_images_total{model="m",version="2"})"), 40);
+  EXPECT_EQ(Value(text, R"(haq_model_clipping_drift{model="m",version="2"})"), 3.5);
+  EXPECT_EQ(Value(text, R"(haq_model_clipping_drift_mean{model="m",version="2"})"), 1.25);
+  const std::string conv = R"({model="m",version="2",tensor="conv"})";
+  EXPECT_EQ(Value(text, "haq_model_clipping_tensor_drift" + conv), 2.5);
+  EXPECT_EQ(Value(text, "haq_model_clipping_ratio" + conv), 0.03);
+  EXPECT_EQ(Value(text, "haq_model_clipping_calibrated_ratio" + conv), 0.01);
+  EXPECT_EQ(Value(text, R"(haq_model_clipping_ratio{model="m",version="2",tensor="fc"})"), 0);
+  metrics.SetClipping({});
+  EXPECT_THAT(metrics.Scrape(), Not(HasSubstr("haq_model_clipping")));
 }
 
 TEST(MetricsTest, StorageSpeedAndRestarts) {
