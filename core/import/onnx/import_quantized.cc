@@ -14,6 +14,9 @@ namespace {
 
 using Levels = ir::GivenQuantization::Levels;
 
+// Of activations: ratios and products of such scales are numbers.
+constexpr float kSmallestScale = 0x1p-40f;
+
 bool IsByte(ElementType type) { return type == ElementType::kUint8 || type == ElementType::kInt8; }
 
 Result<TensorPtr> ScaleOf(const NodeCall& call) {
@@ -33,10 +36,14 @@ Result<Levels> LevelsOf(const NodeCall& call) {
     return Unsupported("quantizes an activation with {} scales; supported is one", scale->count());
   }
   Levels levels{scale->floats[0], 0};
+  if (levels.scale < kSmallestScale || levels.scale > 1 / kSmallestScale) {
+    return InvalidArgument("a scale is {}, allowed are {} to {}", levels.scale, kSmallestScale,
+                           1 / kSmallestScale);
+  }
   if (!call.Has(2)) return levels;
   HAQ_ASSIGN_OR_RETURN(const TensorPtr zero, call.ConstantOf(2));
   if (zero->count() != 1 || !IsByte(zero->type)) {
-    return Unsupported("has a zero point of {}; supported are uint8 and int8",
+    return Unsupported("has {} zero points of {}; supported is one of uint8 or int8", zero->count(),
                        TypeName(zero->type));
   }
   levels.zero_point =

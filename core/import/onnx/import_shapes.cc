@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/import/images/repeat.h"
 #include "core/import/onnx/constants.h"
 #include "core/import/onnx/operators.h"
 #include "core/import/onnx/shapes.h"
@@ -9,9 +10,6 @@
 namespace haq::import::from_onnx {
 
 namespace {
-
-// Of a resized image; keeps checking every place of it quick.
-constexpr int64_t kMaxSide = 1 << 16;
 
 // A batch of 1 must not be squeezed away: the graph stands for any batch.
 Status ImportReshape(NodeCall& call) {
@@ -79,25 +77,6 @@ Status ImportSpaceToDepth(NodeCall& call) {
                        EmitShuffle(call, x, {1, s[1], s[2] / r, r, s[3] / r, r}, {0, 3, 5, 1, 2, 4},
                                    {1, s[1] * r * r, s[2] / r, s[3] / r}));
   return call.Return(y);
-}
-
-// Every row and column `factors` times: copies side by side in a dimension of their own.
-Result<ir::ValueId> EmitRepeat(NodeCall& call, ir::ValueId x, std::array<int64_t, 2> factors) {
-  ir::Shape shape = call.ShapeOf(x);
-  for (const int i : {3, 2}) {
-    const int64_t factor = factors[i - 2];
-    if (factor == 1) continue;
-    ir::Shape split = shape;
-    split.insert(split.begin() + i + 1, 1);
-    const std::string name = i == 2 ? "rows" : "columns";
-    HAQ_ASSIGN_OR_RETURN(const ir::ValueId apart, call.EmitReshape(x, split, name + ".apart"));
-    HAQ_ASSIGN_OR_RETURN(const ir::ValueId copies,
-                         call.Emit(ir::Concat{i + 1}, std::vector<ir::ValueId>(factor, apart), {},
-                                   name + ".copies"));
-    shape[i] *= factor;
-    HAQ_ASSIGN_OR_RETURN(x, call.EmitReshape(copies, shape, name));
-  }
-  return x;
 }
 
 // The place in the input that the standard's formula gives for place `out` of the output.
@@ -174,24 +153,24 @@ Status ImportResize(NodeCall& call) {
   for (size_t i = 0; i < 4; ++i) {
     const double scale = scales[i];
     const bool good =
-        scale >= 1 && scale <= 256 && scale == std::floor(scale) && (i > 1 || scale == 1);
+        scale >= 1 && scale <= kMaxRepeat && scale == std::floor(scale) && (i > 1 || scale == 1);
     if (!good) {
       return Unsupported(
           "scales dimension {} by {}; supported are whole factors of rows and "
-          "columns up to 256",
-          i, scale);
+          "columns up to {}",
+          i, scale, kMaxRepeat);
     }
     if (i < 2) continue;
     factors[i - 2] = static_cast<int64_t>(scale);
-    if (shape[i] * factors[i - 2] > kMaxSide) {
+    if (shape[i] * factors[i - 2] > kMaxRepeatedSide) {
       return Unsupported("makes {} of dimension {}, allowed are {}", shape[i] * factors[i - 2], i,
-                         kMaxSide);
+                         kMaxRepeatedSide);
     }
     if (nearest.Repeats(shape[i], factors[i - 2])) continue;
     return Unsupported("does not repeat every row and column {} times: {} with {}", factors[i - 2],
                        nearest.transform, nearest.rounding);
   }
-  HAQ_ASSIGN_OR_RETURN(const ir::ValueId y, EmitRepeat(call, x, factors));
+  HAQ_ASSIGN_OR_RETURN(const ir::ValueId y, EmitRepeat(call, x, shape, factors));
   return call.Return(y);
 }
 

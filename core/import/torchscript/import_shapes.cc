@@ -2,8 +2,10 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
+#include "core/import/images/repeat.h"
 #include "core/import/torchscript/operators.h"
 
 namespace haq::import {
@@ -137,6 +139,43 @@ Status ImportPixelUnshuffle(OpCall& call) {
   return EmitShuffle(call, {1, shape[1], shape[2] / r, r, shape[3] / r, r}, {0, 1, 3, 5, 2, 4});
 }
 
+// The factors by which PyTorch was told to enlarge H and W; 0 where it follows from the sizes.
+std::array<double, 2> ToldScales(const OpCall& call) {
+  const c10::IValue& list = call.Arg("scale_factors");
+  if (list.isDoubleList() && list.toDoubleVector().size() == 2) {
+    return {list.toDoubleVector()[0], list.toDoubleVector()[1]};
+  }
+  const auto scale = [&](std::string_view name) {
+    return call.Has(name) ? call.Number(name) : 0.0;
+  };
+  return {scale("scales_h"), scale("scales_w")};
+}
+
+// PyTorch's formula for the place that an output comes from, in single precision.
+bool Repeats(int64_t size, int64_t outputs, double told_scale) {
+  const float step = told_scale > 0 ? static_cast<float>(1 / told_scale)
+                                    : static_cast<float>(size) / static_cast<float>(outputs);
+  for (int64_t out = 0; out < outputs; ++out) {
+    const auto place = static_cast<int64_t>(std::floor(static_cast<float>(out) * step));
+    if (std::min(place, size - 1) != out / (outputs / size)) return false;
+  }
+  return true;
+}
+
+Status ImportUpsampleNearest(OpCall& call) {
+  HAQ_ASSIGN_OR_RETURN(const ir::ValueId x, Self(call));
+  const ir::Shape shape = call.ShapeOfValue(x), output = call.OutputShape();
+  const std::array<double, 2> told = ToldScales(call);
+  for (int i = 2; i < 4; ++i) {
+    if (output[i] % shape[i] == 0 && Repeats(shape[i], output[i], told[i - 2])) continue;
+    return Unsupported("makes {} of {}; supported are whole factors of rows and columns",
+                       ir::ShapeToString(output), ir::ShapeToString(shape));
+  }
+  HAQ_ASSIGN_OR_RETURN(const ir::ValueId y,
+                       EmitRepeat(call, x, shape, {output[2] / shape[2], output[3] / shape[3]}));
+  return call.Return(y);
+}
+
 }  // namespace
 
 ImporterTable ShapeImporters() {
@@ -161,6 +200,7 @@ ImporterTable ShapeImporters() {
           {"expand_as", ImportExpand},
           {"channel_shuffle", ImportChannelShuffle},
           {"pixel_shuffle", ImportPixelShuffle},
+          {"upsample_nearest2d", ImportUpsampleNearest},
           {"pixel_unshuffle", ImportPixelUnshuffle}};
 }
 

@@ -233,6 +233,20 @@ TEST(OnnxQuantizedTest, Refusals) {
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(status.message(), HasSubstr("a scale is -0.1"));
 
+  for (const float scale : {1e-40f, 1e30f}) {
+    OnnxModel extreme({-1, 4});
+    Pair(extreme, "x", scale, 3);
+    EXPECT_THAT(ImportOnnx(extreme.Bytes(), {4}).status().message(), HasSubstr("allowed are"));
+  }
+
+  OnnxModel many({-1, 4});
+  many.Floats("s", {}, {1});
+  Bytes(many, "z", {2}, {0, 0}, ::onnx::TensorProto::UINT8);
+  many.Node("QuantizeLinear", {"x", "s", "z"}, "q");
+  many.Node("DequantizeLinear", {"q", "s", "z"}, "y");
+  EXPECT_THAT(ImportOnnx(many.Bytes(), {4}).status().message(),
+              HasSubstr("has 2 zero points of uint8"));
+
   OnnxModel ends({-1, 4});
   Pair(ends, "x", 0.1f, 3);
   ends.Output("x_q");

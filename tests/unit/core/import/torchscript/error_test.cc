@@ -104,6 +104,13 @@ TEST(ImportErrors, UnsupportedUsesSayWhy) {
   EXPECT_THAT(ImportStatus("  return torch.conv2d(x, torch.tanh(x))\n", {1, 3, 3}).message(),
               HasSubstr("'weight' is computed from the input"));
   EXPECT_THAT(ImportStatus("  return x.to(4)\n", {2}).message(), HasSubstr("gives Long"));
+  for (const char* call : {"[7, 8], None, None", "[2, 2], None, None", "None, [2.2, 2.0]"}) {
+    EXPECT_THAT(
+        ImportStatus(fmt::format("  return torch.upsample_nearest2d(x, {})\n", call), {1, 4, 4})
+            .message(),
+        HasSubstr("supported are whole factors of rows and columns"))
+        << call;
+  }
   EXPECT_THAT(
       ImportStatus("  y = x.mean([2, 3], True).expand_as(x)\n  return y.sum([2, 3])\n", {2, 3, 3})
           .message(),

@@ -208,6 +208,12 @@ INSTANTIATE_TEST_SUITE_P(
              "reshape permute reshape tanh",
              {}},
         Case{"torch.channel_shuffle(x, 2)", {6, 4, 5}, "reshape permute reshape", {}},
+        Case{"torch.upsample_nearest2d(x, [6, 20], None, None)",
+             {8, 3, 5},
+             "reshape concat reshape concat reshape",
+             {}},
+        Case{
+            "torch.upsample_nearest2d(x, None, [3., 1.])", {8, 3, 5}, "reshape concat reshape", {}},
         Case{"torch.pixel_shuffle(x, 2)", {8, 3, 5}, "reshape permute reshape", {}},
         Case{"torch.pixel_unshuffle(x, 2)", {2, 6, 4}, "reshape permute reshape", {}},
         Case{"torch.dropout(torch.tanh(x), 0.5, False)", {3}, "tanh", {}},
