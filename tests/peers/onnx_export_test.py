@@ -9,7 +9,6 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -18,6 +17,8 @@ try:
     import numpy as np
     import onnx
     import onnx.numpy_helper
+
+    import onnx_peer
 except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
@@ -26,14 +27,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 SHARED = pathlib.Path(os.environ.get("HAQ_SHARED", HERE.parents[2] / "shared"))
 BIN = DEMO = WORK = None
 CIFAR = {"scale": 1 / 255, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
-CALM = {**os.environ, "OMP_WAIT_POLICY": "passive"}
 
 
 def run(program, *arguments):
-    outcome = subprocess.run([str(program), *map(str, arguments)], capture_output=True, text=True, cwd=WORK, env=CALM)
-    if outcome.returncode != 0:
-        raise AssertionError(f"{program} {' '.join(map(str, arguments))}: {outcome.stdout}{outcome.stderr}")
-    return outcome.stdout
+    return onnx_peer.run(WORK, program, *arguments)
 
 
 def shape_of(model):
@@ -60,8 +57,7 @@ class Outcome:
         return float(np.mean(self.engine.argmax(1) == self.peer.argmax(1)))
 
     def sqnr_db(self):
-        noise = float(np.sum((self.engine - self.peer) ** 2))
-        return 10 * np.log10(float(np.sum(self.engine ** 2)) / noise) if noise > 0 else np.inf
+        return onnx_peer.sqnr_db(self.engine, self.peer)
 
     def convolutions(self):
         return sum(node.op_type == "Conv" for node in self.model.graph.node)
@@ -191,24 +187,10 @@ class ExportTest(unittest.TestCase):
         self.assertGreaterEqual(outcome.agreement(), 0.95)
 
 
-def install_peer():
-    """onnxruntime-node in the work folder; False where npm or the network is missing."""
-    if not shutil.which("npm") or not shutil.which("node"):
-        print("skipped: npm and node are needed for ONNX Runtime")
-        return False
-    outcome = subprocess.run(["npm", "install", "onnxruntime-node", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=WORK,
-                             capture_output=True, text=True, timeout=300)
-    if outcome.returncode != 0:
-        print(f"skipped: npm install onnxruntime-node: {outcome.stderr.strip().splitlines()[-1:]}")
-        return False
-    shutil.copy(HERE / "onnxruntime_logits.js", WORK)
-    return True
-
-
 if __name__ == "__main__":
     BIN, DEMO = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
     with tempfile.TemporaryDirectory(prefix="haq-onnx-") as folder:
         WORK = pathlib.Path(folder)
-        if not install_peer():
+        if not onnx_peer.install(WORK):
             sys.exit(77)
         sys.exit(not unittest.main(argv=[sys.argv[0], "-v", *sys.argv[3:]], exit=False).result.wasSuccessful())
