@@ -15,4 +15,14 @@ if [ "$(id -u)" != 0 ]; then
   sudo=sudo
 fi
 $sudo apt-get update -q
+# Programs that are services elsewhere (prometheus) are run by the tests that want them, and by nobody else.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  trap '$sudo rm -f $policy' EXIT
+  printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+  $sudo chmod 755 $policy
+fi
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${missing[@]}"
+if [[ " ${missing[*]} " == *" prometheus "* ]] && command -v systemctl >/dev/null; then
+  $sudo systemctl disable --quiet prometheus.service || true
+fi

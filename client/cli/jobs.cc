@@ -25,6 +25,7 @@ struct CalibrateOptions {
   std::optional<std::string> wide;
   int64_t limit_calibration = 0, limit_evaluation = 0;
   std::optional<double> max_drop, min_agreement;
+  bool not_slower = false;
   bool watch = false;
 };
 
@@ -49,6 +50,7 @@ Result<int> Calibrate(App* app, const CalibrateOptions& options) {
   spec.set_limit_evaluation(options.limit_evaluation);
   if (options.max_drop) spec.set_max_drop(*options.max_drop);
   if (options.min_agreement) spec.set_min_agreement(*options.min_agreement);
+  spec.set_not_slower(options.not_slower);
   HAQ_ASSIGN_OR_RETURN(const v1::Job job, app->client().CreateJob(spec));
   if (options.watch) {
     if (app->json()) {
@@ -200,6 +202,8 @@ void AddCalibrate(CLI::App* root, App* app) {
       ->add_option("--min-agreement", options->min_agreement,
                    "... and when INT8 and FP32 agree on at least so many percent of the images")
       ->type_name("PERCENT");
+  command->add_flag("--not-slower", options->not_slower,
+                    "... and when INT8 is not slower than FP32 on the worker's machine");
   command->add_flag("--watch", options->watch,
                     "Follow the job to its end and print the report; ^C leaves the job running");
 }

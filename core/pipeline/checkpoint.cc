@@ -47,4 +47,24 @@ Result<Checkpoint> Checkpoint::Parse(std::span<const uint8_t> bytes, const std::
   return checkpoint;
 }
 
+std::string DigestOf(const Options& options, std::span<const uint8_t> model) {
+  ByteWriter writer;
+  for (const std::string& text :
+       {options.method, options.scheme, options.weights, options.preset, options.preprocess_json}) {
+    writer.WriteString(text);
+  }
+  const quant::Corrections corrections = Resolve(options);
+  for (const bool on : {corrections.bias_correction, corrections.equalize, corrections.adaround}) {
+    writer.Write(on);
+  }
+  writer.Write(options.wide_count);
+  writer.Write<uint64_t>(options.wide_tensors.size());
+  for (const std::string& name : options.wide_tensors) writer.WriteString(name);
+  for (const int64_t dimension : options.input_shape) writer.Write(dimension);
+  writer.Write(options.limit_calibration);
+  writer.Write(options.limit_evaluation);
+  writer.WriteBytes(Sha256Of(model));
+  return ToHex(Sha256Of(writer.bytes()));
+}
+
 }  // namespace haq::pipeline

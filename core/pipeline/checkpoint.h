@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/pipeline/pipeline.h"
 
 namespace haq::pipeline {
 
@@ -26,5 +27,8 @@ struct Checkpoint {
   // differs).
   static Result<Checkpoint> Parse(std::span<const uint8_t> bytes, const std::string& digest);
 };
+
+// Of everything that decides a job's result besides its images.
+std::string DigestOf(const Options& options, std::span<const uint8_t> model);
 
 }  // namespace haq::pipeline

@@ -28,6 +28,7 @@
 #include "core/pipeline/report.h"
 #include "core/pipeline/rounding.h"
 #include "core/pipeline/sensitivity.h"
+#include "core/pipeline/speed.h"
 #include "core/pipeline/tensor_figures.h"
 #include "core/pipeline/wide.h"
 #include "core/quant/wide.h"
@@ -52,27 +53,6 @@ constexpr int64_t kStatisticsImages = 512;
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Of everything that decides the result besides the images.
-std::string DigestOf(const Options& options, std::span<const uint8_t> model) {
-  ByteWriter writer;
-  for (const std::string& text :
-       {options.method, options.scheme, options.weights, options.preset, options.preprocess_json}) {
-    writer.WriteString(text);
-  }
-  const quant::Corrections corrections = Resolve(options);
-  for (const bool on : {corrections.bias_correction, corrections.equalize, corrections.adaround}) {
-    writer.Write(on);
-  }
-  writer.Write(options.wide_count);
-  writer.Write<uint64_t>(options.wide_tensors.size());
-  for (const std::string& name : options.wide_tensors) writer.WriteString(name);
-  for (const int64_t dimension : options.input_shape) writer.Write(dimension);
-  writer.Write(options.limit_calibration);
-  writer.Write(options.limit_evaluation);
-  writer.WriteBytes(Sha256Of(model));
-  return ToHex(Sha256Of(writer.bytes()));
 }
 
 Accuracy ToAccuracy(const eval::Comparison& comparison) {
@@ -128,6 +108,7 @@ class Job {
     findings_ =
         Diagnose({options_, graph_, lowered_, calibrator, ranges_, figures_, *sensitivity_});
     HAQ_RETURN_IF_ERROR(Evaluate());
+    if (options_.compare_speed) HAQ_RETURN_IF_ERROR(CompareSpeed());
     std::string report = MakeReport(ReportInputsNow());
     return Output{std::move(artifact_), std::move(report)};
   }
@@ -528,6 +509,19 @@ class Job {
     return {};
   }
 
+  // On this thread alone, so the bodies of no ParallelFor are at work meanwhile.
+  Status CompareSpeed() {
+    listener_.OnProgress({"speed", 0, 1, 0});
+    const ir::Graph& submitted = baseline_ ? baseline_graph_ : graph_;
+    HAQ_RETURN_IF_ERROR(ForCalibrationBatches(1, preprocess_, [&](const Batch& batch) -> Status {
+      HAQ_ASSIGN_OR_RETURN(
+          speed_, MeasureSpeed(inputs_.model, submitted, runner_->loaded()->model(), batch.input));
+      return {};
+    }));
+    listener_.OnProgress({"speed", 1, 1, 0});
+    return {};
+  }
+
   ReportInputs ReportInputsNow() const {
     return {options_,
             graph_,
@@ -540,6 +534,7 @@ class Job {
             *sensitivity_,
             findings_,
             wide_,
+            speed_,
             equalized_,
             learned_layers_,
             layer_images_,
@@ -573,6 +568,7 @@ class Job {
   std::vector<quant::Range> ranges_;
   lower::Lowered lowered_;
   WideOutcome wide_;
+  std::optional<Speed> speed_;
   std::vector<TensorFigures> figures_;
   std::vector<uint8_t> artifact_;
   std::unique_ptr<IntegerRunner> runner_;

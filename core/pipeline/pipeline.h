@@ -30,6 +30,7 @@ struct Options {
   // Kept at 16 bits: the worst `wide_count` tensors, or those named. Not both.
   int64_t wide_count = 0;
   std::vector<std::string> wide_tensors;
+  bool compare_speed = false;        // time INT8 and FP32 on this machine, for the report
   std::vector<int64_t> input_shape;  // [C, H, W]
   std::string preprocess_json = "{}";
   std::vector<std::string> class_names;

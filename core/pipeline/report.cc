@@ -141,6 +141,15 @@ json LayerToJson(const ReportInputs& in, size_t index) {
           {"weights_share", alone.sum >= 0 ? Number(alone.weights.noise() / total) : nullptr}};
 }
 
+json SpeedToJson(const Speed& speed) {
+  return {{"int8_ms", speed.int8_ms},
+          {"fp32_ms", speed.fp32_ms},
+          {"ratio", Number(speed.int8_ms / speed.fp32_ms)},
+          {"rounds", speed.rounds},
+          {"fp32_by", speed.fp32_by},
+          {"kernels", speed.kernels}};
+}
+
 }  // namespace
 
 int64_t PeakRssBytes() {
@@ -167,7 +176,7 @@ std::string MakeReport(const ReportInputs& in) {
   for (const correct::EqualizedPair& pair : in.equalized) {
     equalized.push_back(EqualizedToJson(in.graph, pair));
   }
-  const json report = {
+  json report = {
       {"version", kVersion},
       {"method", in.options.method},
       {"scheme", in.options.scheme},
@@ -203,6 +212,7 @@ std::string MakeReport(const ReportInputs& in) {
        {{"seconds", in.evaluation_seconds},
         {"images_per_second", rate(in.comparison.images(), in.evaluation_seconds)}}},
       {"artifact", {{"size_bytes", in.artifact_bytes}}}};
+  if (in.speed) report["speed"] = SpeedToJson(*in.speed);
   return JsonText(report);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "core/pipeline/pipeline.h"
 #include "core/pipeline/rounding.h"
 #include "core/pipeline/sensitivity.h"
+#include "core/pipeline/speed.h"
 #include "core/pipeline/tensor_figures.h"
 #include "core/pipeline/wide.h"
 
@@ -30,6 +32,7 @@ struct ReportInputs {
   const Sensitivity& sensitivity;
   const std::vector<Finding>& findings;
   const WideOutcome& wide;
+  const std::optional<Speed>& speed;
   const std::vector<correct::EqualizedPair>& equalized;
   const std::vector<LearnedLayer>& learned_layers;
   int64_t layer_sqnr_images = 0;

@@ -1,9 +1,8 @@
 #include "core/pipeline/wide.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <set>
@@ -11,6 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/pipeline/timing.h"
 #include "core/runtime/session.h"
 
 namespace haq::pipeline {
@@ -19,23 +19,6 @@ namespace {
 constexpr size_t kSuggestions = 5;
 // Names are somebody else's and may be kilobytes long; their beginnings tell enough.
 constexpr size_t kComparedCharacters = 128;
-
-// Enough for a median within some percent; the first round warms the caches.
-constexpr int kFewestRounds = 3, kMostRounds = 101;
-constexpr double kRoundsMs = 1000;
-
-// Of this thread, so that others on the machine disturb little.
-double ThreadTimeMs() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) * 1e-6;
-}
-
-double Median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 // How many characters must be changed, added or left out to make one of the other (Levenshtein).
 int EditDistance(std::string_view a, std::string_view b) {
@@ -175,23 +158,16 @@ std::vector<std::string> WidenedTensors(const lower::Lowered& narrow, const lowe
 Result<WideCost> MeasureWideCost(const artifact::Model& narrow, const artifact::Model& wide,
                                  std::span<const float> image) {
   std::array<std::unique_ptr<runtime::Session>, 2> sessions;
-  std::array<std::vector<double>, 2> times_ms;
+  std::vector<float> output;
+  std::vector<std::function<Status()>> runs;
   for (size_t i = 0; i < sessions.size(); ++i) {
     HAQ_ASSIGN_OR_RETURN(const auto loaded, runtime::LoadedModel::Create(i == 0 ? narrow : wide));
     HAQ_ASSIGN_OR_RETURN(sessions[i], runtime::Session::Create(loaded));
+    output.resize(loaded->output_elements());
+    runs.emplace_back([&, i] { return sessions[i]->Run(1, image, output); });
   }
-  std::vector<float> output(sessions[0]->model().output_elements());
-  double all_ms = 0;
-  for (int round = 0; round < kMostRounds && (round < kFewestRounds || all_ms < kRoundsMs);
-       ++round) {
-    for (size_t i = 0; i < sessions.size(); ++i) {
-      const double start = ThreadTimeMs();
-      HAQ_RETURN_IF_ERROR(sessions[i]->Run(1, image, output));
-      times_ms[i].push_back(ThreadTimeMs() - start);
-      all_ms += times_ms[i].back();
-    }
-  }
-  return WideCost{Median(times_ms[0]), Median(times_ms[1])};
+  HAQ_ASSIGN_OR_RETURN(const Times times, TimeInTurn(runs));
+  return WideCost{times.median_ms[0], times.median_ms[1]};
 }
 
 }  // namespace haq::pipeline

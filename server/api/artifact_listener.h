@@ -14,6 +14,8 @@ struct ServedFigures {
   // Fractions.
   std::optional<double> fp32_top1 = {}, int8_top1 = {}, agreement = {};
   std::optional<double> sqnr_db = {};
+  // Of one image on one thread, where the job compared them.
+  std::optional<double> int8_ms = {}, fp32_ms = {};
   bool operator==(const ServedFigures&) const = default;
 };
 

@@ -21,7 +21,9 @@ ServedFigures FiguresOf(const std::string& report_json, int64_t version) {
           .fp32_top1 = NumberAt(report, "/fp32/top1"),
           .int8_top1 = NumberAt(report, "/int8/top1"),
           .agreement = NumberAt(report, "/agreement"),
-          .sqnr_db = NumberAt(report, "/sqnr_db")};
+          .sqnr_db = NumberAt(report, "/sqnr_db"),
+          .int8_ms = NumberAt(report, "/speed/int8_ms"),
+          .fp32_ms = NumberAt(report, "/speed/fp32_ms")};
 }
 
 }  // namespace haq::server::api

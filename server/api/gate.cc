@@ -64,6 +64,15 @@ Verdict Judge(const haq::v1::CalibrationSpec& spec, const ServedFigures& figures
                                 "wants {} %",
                                 percent.value_or(0), spec.min_agreement()));
   }
+  if (spec.not_slower()) {
+    // The limit is a figure too; without it there is nothing to keep.
+    const auto int8 = figures.fp32_ms ? figures.int8_ms : std::nullopt;
+    const double fp32 = figures.fp32_ms.value_or(0);
+    judgement.Check("not-slower", fp32, int8, int8.value_or(0) <= fp32,
+                    fmt::format("INT8 takes {:.3f} ms for an image, FP32 {:.3f} ms, --not-slower "
+                                "wants at most as much",
+                                int8.value_or(0), fp32));
+  }
   return judgement.Get();
 }
 

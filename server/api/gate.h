@@ -17,7 +17,8 @@ struct Verdict {
 };
 
 // Compares the figures with the limits of the job: max_drop in points of top-1, min_agreement in
-// percent. A figure that the report does not have misses its limit. Without limits all passes.
+// percent, not_slower in milliseconds of an image, whose limit is FP32's. A figure that the report
+// does not have misses its limit. Without limits all passes.
 Verdict Judge(const haq::v1::CalibrationSpec& spec, const ServedFigures& figures);
 
 // The report with the verdict as its member "gate", where there were limits. `report_json` is JSON;

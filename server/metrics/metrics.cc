@@ -28,9 +28,9 @@ using prometheus::Histogram;
 constexpr std::array<std::string_view, 5> kJobStates = {"queued", "running", "succeeded", "failed",
                                                         "cancelled"};
 
-constexpr std::string_view kPhases[] = {"import",          "equalize",    "calibrate", "wide",
-                                        "bias_correction", "adaround",    "lower",     "clipping",
-                                        "layers",          "sensitivity", "evaluate",  "upload"};
+constexpr std::string_view kPhases[] = {
+    "import",   "equalize", "calibrate",   "wide",     "bias_correction", "adaround", "lower",
+    "clipping", "layers",   "sensitivity", "evaluate", "speed",           "upload"};
 
 const Histogram::BucketBoundaries& PhaseSeconds() {
   static const Histogram::BucketBoundaries buckets = {0.1, 0.5, 1,   2.5, 5,    10,

@@ -14,6 +14,7 @@ pipeline::Options OptionsOf(const haq::v1::CalibrationSpec& spec) {
   if (spec.has_adaround()) options.adaround = spec.adaround();
   options.wide_count = spec.wide_count();
   options.wide_tensors.assign(spec.wide_tensors().begin(), spec.wide_tensors().end());
+  options.compare_speed = spec.not_slower();
   options.limit_calibration = spec.limit_calibration();
   options.limit_evaluation = spec.limit_evaluation();
   return options;

@@ -68,6 +68,20 @@ class Promotion(ServerTest):
         served = self.must("models", "show", "demo", "--json").json()["served_version"]
         self.assertEqual(served, job["artifact"] if gate["passed"] else before)
 
+    def test_int8_that_is_slower_than_fp32_is_not_served(self):
+        before = self.must("models", "show", "demo", "--json").json()["served_version"]
+        job = self.calibrate("--not-slower")
+        speed, gate = job["report"]["speed"], job["report"]["gate"]
+        self.assertEqual(speed["fp32_by"], "torchscript")
+        self.assertGreaterEqual(speed["rounds"], 3)
+        self.assertGreater(min(speed["int8_ms"], speed["fp32_ms"]), 0)
+        self.assertAlmostEqual(speed["ratio"], speed["int8_ms"] / speed["fp32_ms"])
+        passed = speed["int8_ms"] <= speed["fp32_ms"]
+        self.assertEqual(gate, {"passed": passed, "checks": [
+            {"name": "not-slower", "limit": speed["fp32_ms"], "value": speed["int8_ms"], "passed": passed}]})
+        served = self.must("models", "show", "demo", "--json").json()["served_version"]
+        self.assertEqual(served, job["artifact"] if passed else before)
+
     def test_wrong_commands(self):
         outcome = self.server.haq("models", "promote", "demo", "99")
         self.assertEqual(outcome.code, 3, outcome)

@@ -1,18 +1,14 @@
 #include "core/import/torchscript/import.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/InferenceMode.h>
-#include <caffe2/serialize/read_adapter_interface.h>
 #include <fmt/ranges.h>
-#include <torch/csrc/jit/serialization/import.h>
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 
 #include "core/import/problems/problems.h"
-#include "core/import/torchscript/archive.h"
 #include "core/import/torchscript/interpreter.h"
+#include "core/import/torchscript/load.h"
 #include "core/import/torchscript/operators.h"
 #include "core/ir/passes.h"
 
@@ -23,86 +19,6 @@ namespace {
 using c10::IValue;
 
 constexpr int64_t kMaxInputElements = int64_t{1} << 26;
-
-// LibTorch's own adapter for memory does not look where it reads.
-class BoundedReader final : public caffe2::serialize::ReadAdapterInterface {
- public:
-  explicit BoundedReader(std::span<const uint8_t> bytes) : bytes_(bytes) {}
-  size_t size() const override { return bytes_.size(); }
-  size_t read(uint64_t position, void* buffer, size_t count, const char*) const override {
-    if (position > bytes_.size()) return 0;
-    count = std::min<size_t>(count, bytes_.size() - position);
-    std::memcpy(buffer, bytes_.data() + position, count);
-    return count;
-  }
-
- private:
-  std::span<const uint8_t> bytes_;
-};
-
-std::string FirstLineOf(const std::exception& error) {
-  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
-  std::string message = torch_error ? torch_error->what_without_backtrace() : error.what();
-  while (!message.empty() && message.front() == '\n') message.erase(0, 1);
-  return message.substr(0, message.find('\n'));
-}
-
-std::string SupportedList() {
-  return fmt::format("supported are {}", fmt::join(SupportedTorchScriptOperators(), ", "));
-}
-
-// The bytes that a tensor's sizes and strides reach have to exist; the file says all three.
-Status CheckExtent(const std::string& name, const at::Tensor& tensor) {
-  if (!tensor.defined() || !tensor.has_storage() || tensor.numel() == 0) return {};
-  int64_t last = tensor.storage_offset();
-  bool good = last >= 0;
-  for (int64_t i = 0; i < tensor.dim() && good; ++i) {
-    int64_t reach = 0;
-    good = tensor.size(i) >= 0 && tensor.stride(i) >= 0 &&
-           !__builtin_mul_overflow(tensor.size(i) - 1, tensor.stride(i), &reach) &&
-           !__builtin_add_overflow(last, reach, &last);
-  }
-  const auto available = static_cast<int64_t>(tensor.storage().nbytes() / tensor.element_size());
-  if (good && last < available) return {};
-  return InvalidArgument("the archive is damaged: '{}' reaches beyond its data", name);
-}
-
-// Half and double precision weights become float.
-Status PrepareParameters(torch::jit::Module& module) {
-  const auto prepare = [](const std::string& name, at::Tensor tensor) -> Status {
-    HAQ_RETURN_IF_ERROR(CheckExtent(name, tensor));
-    if (tensor.defined() && tensor.is_floating_point() && tensor.scalar_type() != at::kFloat) {
-      tensor.set_data(tensor.detach().to(at::kFloat));
-    }
-    return {};
-  };
-  for (const auto& parameter : module.named_parameters()) {
-    HAQ_RETURN_IF_ERROR(prepare(parameter.name, parameter.value));
-  }
-  for (const auto& buffer : module.named_buffers()) {
-    HAQ_RETURN_IF_ERROR(prepare(buffer.name, buffer.value));
-  }
-  return {};
-}
-
-Result<torch::jit::Module> Load(std::span<const uint8_t> bytes) {
-  HAQ_RETURN_IF_ERROR(CheckTorchScriptArchive(bytes));
-  try {
-    torch::jit::Module module =
-        torch::jit::load(std::make_shared<BoundedReader>(bytes), c10::Device(c10::kCPU));
-    module.eval();
-    HAQ_RETURN_IF_ERROR(PrepareParameters(module));
-    return module;
-  } catch (const std::exception& error) {
-    const std::string message = FirstLineOf(error);
-    if (message.find("Unknown builtin op") != std::string::npos ||
-        message.find("unknown builtin op") != std::string::npos) {
-      return Unsupported("an operator that LibTorch does not know: {}; {}", message,
-                         SupportedList());
-    }
-    return InvalidArgument("LibTorch cannot load the archive: {}", message);
-  }
-}
 
 Result<std::vector<IValue>> ForwardArguments(const torch::jit::Module& module,
                                              const at::Tensor& sample) {
@@ -207,7 +123,7 @@ Result<ir::Shape> WithBatch(const std::vector<int64_t>& input_shape) {
 Result<ir::Graph> ImportTorchScript(std::span<const uint8_t> bytes,
                                     const std::vector<int64_t>& input_shape) {
   HAQ_ASSIGN_OR_RETURN(const ir::Shape shape, WithBatch(input_shape));
-  HAQ_ASSIGN_OR_RETURN(const torch::jit::Module module, Load(bytes));
+  HAQ_ASSIGN_OR_RETURN(const torch::jit::Module module, LoadTorchScript(bytes));
   try {
     const at::NoGradGuard no_grad;
     HAQ_ASSIGN_OR_RETURN(ir::Graph graph, Record(module, shape));

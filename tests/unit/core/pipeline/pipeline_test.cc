@@ -477,6 +477,23 @@ TEST_F(PipelineTest, ReportAndArtifactSayHowTheyWereMade) {
   }
 }
 
+TEST_F(PipelineTest, Int8AndFp32AreTimedWhereThatIsAsked) {
+  options_.limit_calibration = options_.limit_evaluation = 8;
+  Recorder recorder;
+  json report = json::parse(Quantize(options_, MakeInputs(), recorder, {})->report_json);
+  EXPECT_FALSE(report.contains("speed"));
+  options_.compare_speed = true;
+  const auto output = Quantize(options_, MakeInputs(), recorder, {});
+  ASSERT_TRUE(output.ok()) << output.status().ToString();
+  report = json::parse(output->report_json);
+  const json& speed = report.at("speed");
+  EXPECT_GT(speed.at("int8_ms"), 0);
+  EXPECT_GT(speed.at("fp32_ms"), 0);
+  EXPECT_GE(speed.at("rounds"), 3);
+  EXPECT_EQ(speed.at("fp32_by"), "torchscript");
+  EXPECT_EQ(speed.at("kernels"), std::string(*runtime::KernelPath()));
+}
+
 // Each tensor's clipped elements, counted here on the images that chose the ranges.
 TEST_F(PipelineTest, TheArtifactSaysHowOftenCalibrationClips) {
   options_.limit_calibration = 24;

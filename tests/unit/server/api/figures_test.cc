@@ -18,6 +18,11 @@ TEST(FiguresTest, ComeFromTheReport) {
             (ServedFigures{.version = 4, .agreement = 1}));
 }
 
+TEST(FiguresTest, TimesAreThereWhereTheJobTookThem) {
+  EXPECT_EQ(FiguresOf(R"({"speed": {"int8_ms": 1.5, "fp32_ms": 3, "ratio": 0.5}})", 1),
+            (ServedFigures{.version = 1, .int8_ms = 1.5, .fp32_ms = 3}));
+}
+
 TEST(FiguresTest, AReportOfAnotherKindHasNone) {
   for (const char* report : {"", "{}", "[]", "7", "{", R"({"fp32": 1, "agreement": "x"})"}) {
     EXPECT_EQ(FiguresOf(report, 2), ServedFigures{.version = 2}) << report;

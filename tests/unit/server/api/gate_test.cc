@@ -38,6 +38,27 @@ TEST(GateTest, LimitsHoldUpToTheirValue) {
   EXPECT_TRUE(Judge(Limits(0), better).passed) << "a gain is no drop";
 }
 
+TEST(GateTest, Int8MayTakeAsLongAsFp32) {
+  haq::v1::CalibrationSpec spec;
+  ServedFigures figures = kFigures;
+  figures.int8_ms = 2.5;
+  figures.fp32_ms = 2.4;
+  EXPECT_TRUE(Judge(spec, figures).passed) << "nobody asked";
+  spec.set_not_slower(true);
+  const Verdict slower = Judge(spec, figures);
+  EXPECT_FALSE(slower.passed);
+  EXPECT_EQ(slower.reason,
+            "INT8 takes 2.500 ms for an image, FP32 2.400 ms, --not-slower wants at most as much");
+  const json check = json::parse(slower.gate_json).at("checks").at(0);
+  EXPECT_EQ(check,
+            (json{{"name", "not-slower"}, {"limit", 2.4}, {"value", 2.5}, {"passed", false}}));
+  figures.fp32_ms = 2.5;
+  EXPECT_TRUE(Judge(spec, figures).passed);
+  figures.fp32_ms.reset();
+  EXPECT_EQ(Judge(spec, figures).reason, "--not-slower: the evaluation has no such figure");
+  EXPECT_FALSE(Judge(spec, kFigures).passed);
+}
+
 TEST(GateTest, TellsEveryLimitThatWasMissed) {
   const Verdict verdict = Judge(Limits(0.1, 99), kFigures);
   EXPECT_EQ(verdict.reason,

@@ -20,7 +20,8 @@ class PromotionTest : public ServiceTest {
     PushDataset(*service_, "eval", 2);
   }
   // A job as a worker would do it.
-  haq::v1::Job MakeVersion(const haq::v1::CalibrationSpec& limits = {}, double int8_top1 = 0.8) {
+  haq::v1::Job MakeVersion(const haq::v1::CalibrationSpec& limits = {}, double int8_top1 = 0.8,
+                           double int8_ms = 1) {
     haq::v1::CreateJobRequest request = JobRequest();
     request.mutable_spec()->MergeFrom(limits);
     EXPECT_TRUE(service_->calibration_jobs().Create(request).ok());
@@ -40,8 +41,9 @@ class PromotionTest : public ServiceTest {
     pb::CompleteJobRequest complete;
     *complete.mutable_lease() = lease;
     complete.set_artifact_sha256(first.sha256());
-    complete.set_report_json(
-        fmt::format(R"({{"fp32": {{"top1": 0.8}}, "int8": {{"top1": {}}}}})", int8_top1));
+    complete.set_report_json(fmt::format(R"({{"fp32": {{"top1": 0.8}}, "int8": {{"top1": {}}},)"
+                                         R"( "speed": {{"int8_ms": {}, "fp32_ms": 2.5}}}})",
+                                         int8_top1, int8_ms));
     const auto completed = service_->workers().Complete(complete);
     EXPECT_TRUE(completed.ok()) << completed.status().ToString();
     haq::v1::GetJobRequest get;
@@ -112,6 +114,16 @@ TEST_F(PromotionTest, AVersionThatMissesItsLimitIsStoredAndNotServed) {
 
   EXPECT_THAT(MakeVersion(MaxDrop(1), 0.79).report_json(), HasSubstr(R"("gate":{"passed":true)"));
   EXPECT_THAT(artifact_listener_.calls(), ElementsAre("m 1", "m 2", "m 3"));
+}
+
+TEST_F(PromotionTest, AVersionThatIsSlowerThanFp32IsNotServedWhereThatWasAsked) {
+  haq::v1::CalibrationSpec not_slower;
+  not_slower.set_not_slower(true);
+  MakeVersion(not_slower, 0.8, 2.5);
+  EXPECT_TRUE(MakeVersion(not_slower, 0.8, 2.6).spec().not_slower());
+  EXPECT_THAT(artifact_listener_.calls(), ElementsAre("m 1"));
+  MakeVersion({}, 0.8, 2.6);
+  EXPECT_THAT(artifact_listener_.calls(), ElementsAre("m 1", "m 3"));
 }
 
 TEST_F(PromotionTest, AFirstVersionThatMissesItsLimitIsNotServedEither) {

@@ -12,6 +12,7 @@ TEST(OptionsOf, WhatIsLeftOutIsThePipelinesDefault) {
   EXPECT_EQ(options.weights, "per_channel");
   EXPECT_EQ(options.preset, "fast");
   EXPECT_FALSE(options.bias_correction || options.equalize || options.adaround);
+  EXPECT_FALSE(options.compare_speed);
   EXPECT_EQ(options.wide_count, 0);
   EXPECT_TRUE(options.wide_tensors.empty());
 }
@@ -27,6 +28,7 @@ TEST(OptionsOf, CarriesEveryChoice) {
   spec.set_wide_count(3);
   spec.add_wide_tensors("a");
   spec.add_wide_tensors("b");
+  spec.set_not_slower(true);
   spec.set_limit_calibration(10);
   spec.set_limit_evaluation(20);
   const pipeline::Options options = OptionsOf(spec);
@@ -39,6 +41,7 @@ TEST(OptionsOf, CarriesEveryChoice) {
   EXPECT_EQ(options.adaround, std::nullopt);
   EXPECT_EQ(options.wide_count, 3);
   EXPECT_EQ(options.wide_tensors, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(options.compare_speed);
   EXPECT_EQ(options.limit_calibration, 10);
   EXPECT_EQ(options.limit_evaluation, 20);
 }
