@@ -129,6 +129,10 @@ struct Metrics::Impl {
                                         "haq_inference_batch_size", "Samples that ran together");
   Family<Gauge>& queue = Build(prometheus::BuildGauge(), registry, "haq_inference_queue_requests",
                                "Requests that wait for a thread");
+  Gauge& queue_limit =
+      Build(prometheus::BuildGauge(), registry, "haq_inference_queue_limit_requests",
+            "Requests of one model that may wait for a thread")
+          .Add({});
   Gauge& loaded = Build(prometheus::BuildGauge(), registry, "haq_models_loaded",
                         "Models that are loaded and answer requests")
                       .Add({});
@@ -264,6 +268,10 @@ void Metrics::SetInferenceQueue(const std::string& model, int64_t requests) {
   const std::shared_lock lock(impl_->mutex);
   const auto found = impl_->models.find(model);
   if (found != impl_->models.end()) found->second.waiting->Set(static_cast<double>(requests));
+}
+
+void Metrics::SetInferenceQueueLimit(int64_t requests) {
+  impl_->queue_limit.Set(static_cast<double>(requests));
 }
 
 void Metrics::CountSelfTestFailure() { impl_->self_test_failures.Increment(); }

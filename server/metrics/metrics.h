@@ -44,6 +44,9 @@ class Metrics {
   // Requests for `model` that wait for a thread; nothing for a model without series.
   void SetInferenceQueue(const std::string& model, int64_t requests);
 
+  // How many requests of one model may wait.
+  void SetInferenceQueueLimit(int64_t requests);
+
   // A session of some model gave other results for its golden inputs than the artifact says.
   void CountSelfTestFailure();
 

@@ -73,7 +73,9 @@ Engine::Engine(const Settings& settings, const Repository& repository, metrics::
                       }},
                  [this](const std::string& model, std::vector<Call> calls) {
                    RunCalls(model, std::move(calls));
-                 }) {}
+                 }) {
+  metrics_.SetInferenceQueueLimit(static_cast<int64_t>(settings_.max_queue));
+}
 
 Result<BatchPolicy::Item> Engine::ItemOf(const Request& request) const {
   if (request.priority < 0 || request.priority > settings_.priority_levels) {
