@@ -1,11 +1,14 @@
 #include "server/api/service.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <system_error>
 
 #include "server/log/fields.h"
+#include "server/sandbox/plan.h"
 #include "server/store/sqlite_metadata.h"
 
 namespace haq::server::api {
@@ -98,15 +101,60 @@ void Service::CheckLeases() {
   std::unique_lock lock(mutex_);
   while (!stop_.wait_for(lock, period, [this] { return stopping_; })) {
     lock.unlock();
-    LogFailure("checking leases", queue_->ExpireLeases());
+    const Result<std::vector<std::string>> workers = queue_->ExpireLeases();
+    LogFailure("checking leases", workers.status());
     lock.lock();
+    if (!workers.ok() || !supervisor_ || stopping_) continue;
+    for (const std::string& worker : *workers) supervisor_->Kill(worker);
   }
 }
 
-Status Service::StartWorkers(const WorkerOptions& options) {
+// Makes the folders of the workers, opens the socket to their user, and tries out what the machine
+// allows.
+Result<sandbox::Report> Service::PrepareIsolation(const sandbox::Options& options,
+                                                  const std::filesystem::path& program) {
+  const std::filesystem::path folder = data_folder_.worker_folders();
+  const std::filesystem::path socket = data_folder_.worker_socket();
+  HAQ_RETURN_IF_ERROR(data_folder_.RemoveWorkerFolders());
+  HAQ_ASSIGN_OR_RETURN(const sandbox::User user, sandbox::FindUser(options));
+  // Another user has to pass through the folder, and must not list it.
+  if (::chmod(folder.c_str(), user.change ? 0711 : 0700) != 0) {
+    return store::SystemError(folder, "protect");
+  }
+  if (user.change && ::chown(socket.c_str(), user.uid, user.gid) != 0) {
+    return store::SystemError(socket, "give to the workers' user");
+  }
+  if (options.mode == sandbox::Mode::kOff) {
+    spdlog::warn("isolation of workers: off (--worker-isolation)");
+    return sandbox::Report::NothingAsked();
+  }
+  const std::filesystem::path trial = folder / "embedded-trial";
+  std::error_code error;
+  std::filesystem::create_directory(trial, error);
+  HAQ_ASSIGN_OR_RETURN(const sandbox::Plan plan, sandbox::Plan::Make(options, trial, program));
+  HAQ_ASSIGN_OR_RETURN(const sandbox::Report report, plan.Try());
+  std::filesystem::remove(trial, error);
+  if (options.mode == sandbox::Mode::kRequire && !report.Complete()) {
+    return FailedPrecondition("isolation of workers is required; {}", report.Describe());
+  }
+  spdlog::log(report.Complete() ? spdlog::level::info : spdlog::level::warn,
+              "isolation of workers: {}", report.Describe());
+  return report;
+}
+
+Result<sandbox::Report> Service::StartWorkers(const WorkerOptions& options) {
   jobs::SupervisorOptions supervisor;
   HAQ_ASSIGN_OR_RETURN(supervisor.program, jobs::FindWorkerProgram(options.program));
-  supervisor.arguments = {"serve", "--server", "unix:" + data_folder_.worker_socket().string()};
+  HAQ_ASSIGN_OR_RETURN(const sandbox::Report report,
+                       PrepareIsolation(options.isolation, supervisor.program));
+  supervisor.folders = data_folder_.worker_folders();
+  supervisor.isolation = options.isolation;
+  // Relative to the worker's folder, which may be all that its user can reach.
+  supervisor.arguments = {"serve", "--server", "unix:../worker.sock", "--scratch", "."};
+  // What one job did to its process must not reach the next.
+  if (options.isolation.mode != sandbox::Mode::kOff) {
+    supervisor.arguments.insert(supervisor.arguments.end(), {"--max-jobs", "1"});
+  }
   supervisor.workers = options.count;
   jobs::SupervisorCallbacks callbacks;
   callbacks.on_start = [](const std::string& worker, int pid) {
@@ -115,9 +163,10 @@ Status Service::StartWorkers(const WorkerOptions& options) {
   };
   const bool only_one = options.count == 1;
   callbacks.on_exit = [this, only_one](const std::string& worker, const jobs::ProcessExit& exit) {
-    log::Write(spdlog::level::warn, {{"worker", worker}},
+    const bool done = exit.signal == 0 && exit.code == 0;
+    log::Write(done ? spdlog::level::debug : spdlog::level::warn, {{"worker", worker}},
                fmt::format("worker {} {}", worker, exit.Describe()));
-    if (options_.job_listener != nullptr && !queue_->closed()) {
+    if (options_.job_listener != nullptr && !done && !queue_->closed()) {
       options_.job_listener->OnWorkerRestart(exit.Crashed());
     }
     LogFailure("releasing a worker's job", queue_->ReleaseWorker(worker, exit, only_one));
@@ -125,9 +174,10 @@ Status Service::StartWorkers(const WorkerOptions& options) {
   callbacks.on_failure = [](const Status& reason) {
     spdlog::error("worker: {}", reason.ToString());
   };
+  const std::lock_guard lock(mutex_);
   supervisor_ = std::make_unique<jobs::Supervisor>(std::move(supervisor), std::move(callbacks));
   supervisor_->Start();
-  return {};
+  return report;
 }
 
 void Service::BeginShutdown() {

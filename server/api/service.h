@@ -16,6 +16,7 @@
 #include "server/api/open_blob.h"
 #include "server/api/workers.h"
 #include "server/jobs/supervisor.h"
+#include "server/sandbox/isolation.h"
 #include "server/store/data_folder.h"
 #include "server/store/uploads.h"
 
@@ -41,6 +42,7 @@ struct ServiceOptions {
 struct WorkerOptions {
   std::filesystem::path program;  // empty: haq-worker beside this program
   int count = 1;
+  sandbox::Options isolation;
 };
 
 // Start: Open, then the network (rpc::StartGrpcServer), then StartWorkers.
@@ -69,8 +71,9 @@ class Service {
   const ServiceOptions& options() const { return options_; }
 
   // Starts worker processes that connect to data_folder().worker_socket(), and keeps them running.
-  // kNotFound when there is no program.
-  Status StartWorkers(const WorkerOptions& options);
+  // What isolates them on this machine. kNotFound when there is no program, kFailedPrecondition
+  // when isolation is required and the machine refuses it.
+  Result<sandbox::Report> StartWorkers(const WorkerOptions& options);
 
   // Ends what waits (kUnavailable), puts running jobs of local workers back to the queue and stops
   // those workers. May be called more than once.
@@ -82,6 +85,8 @@ class Service {
 
   Status Recover();
   Status RemoveUnusedBlobs(int64_t before_us);
+  Result<sandbox::Report> PrepareIsolation(const sandbox::Options& options,
+                                           const std::filesystem::path& program);
   void CheckLeases();
 
   const ServiceOptions options_;

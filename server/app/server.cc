@@ -152,10 +152,28 @@ Status Server::StartGrpc() {
 }
 
 Status Server::StartWorkers() {
-  if (settings_.workers == 0) return {};
-  const Status status =
-      service_->StartWorkers({.program = settings_.worker_binary, .count = settings_.workers});
-  return status.WithContext("--worker-binary (--workers 0 runs without)");
+  if (settings_.workers == 0) {
+    TellIsolation(sandbox::Report::NothingAsked());
+    return {};
+  }
+  const auto report = service_->StartWorkers({.program = settings_.worker_binary,
+                                              .count = settings_.workers,
+                                              .isolation = settings_.isolation});
+  if (!report.ok()) {
+    const bool binary = report.status().code() == StatusCode::kNotFound;
+    return report.status().WithContext(binary ? "--worker-binary (--workers 0 runs without)"
+                                              : "--worker-isolation (--workers 0 runs without)");
+  }
+  TellIsolation(*report);
+  return {};
+}
+
+void Server::TellIsolation(const sandbox::Report& report) {
+  for (int i = 0; i < sandbox::kMechanisms; ++i) {
+    const auto mechanism = static_cast<sandbox::Mechanism>(i);
+    metrics_.SetWorkerIsolation(sandbox::NameOf(mechanism),
+                                report[mechanism] == sandbox::Report::kOn);
+  }
 }
 
 Status Server::WritePortsFile() {

@@ -55,6 +55,7 @@ class Server {
   Status StartHttp();
   Status StartGrpc();
   Status StartWorkers();
+  void TellIsolation(const sandbox::Report& report);
   Status WritePortsFile();
   void TellHealth();
 

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
 
 #include "core/base/exit_code.h"
@@ -128,10 +129,37 @@ void AddServing(Flags& flags, Settings& s) {
                   int64_t{1} << 32);
 }
 
+void AddIsolation(Flags& flags, sandbox::Options& isolation) {
+  const std::map<std::string, sandbox::Mode> modes = {{"auto", sandbox::Mode::kAuto},
+                                                      {"require", sandbox::Mode::kRequire},
+                                                      {"off", sandbox::Mode::kOff}};
+  flags
+      .Add("--worker-isolation", isolation.mode,
+           "auto: what the machine allows; require: no worker without; off")
+      ->transform(CLI::CheckedTransformer(modes))
+      ->default_str("auto");
+  flags.Add("--worker-user", isolation.user,
+            "User of the workers when the server runs as root; root keeps that");
+  sandbox::Limits& limits = isolation.limits;
+  flags.AddNumber("--worker-max-memory-bytes", limits.max_memory_bytes,
+                  "Private memory of a worker; 0 is no limit", 0, kMany);
+  flags.AddNumber("--worker-max-cpu-seconds", limits.max_cpu_seconds,
+                  "CPU time of a job, all threads together; 0 is no limit", 0, kMany);
+  flags.AddNumber("--worker-max-threads", limits.max_threads,
+                  "Threads and processes of the workers' user; 0 is no limit", 0, 1 << 20);
+  flags.AddNumber("--worker-max-file-bytes", limits.max_file_bytes,
+                  "A file that a worker writes; 0 is no limit", 0, kMany);
+  flags.AddNumber("--worker-max-open-files", limits.max_open_files,
+                  "Open files of a worker; 0 is no limit", 0, 1 << 20);
+}
+
 void AddJobs(Flags& flags, Settings& s) {
   flags.SetGroup("Jobs and uploads");
   flags.AddNumber("--workers", s.workers, "Worker processes to keep running; 0 is none", 0, 256);
   flags.Add("--worker-binary", s.worker_binary, "Default: haq-worker beside haq-server");
+  AddIsolation(flags, s.isolation);
+  flags.AddNumber("--max-job-seconds", s.jobs.max_job_seconds,
+                  "An attempt at a job that takes longer fails; 0 is no limit", 0, kMany);
   flags.AddNumber("--lease-ms", s.jobs.lease_ms,
                   "A worker that is silent for so long has lost its job", 1000, kDay);
   flags.AddNumber("--max-attempts", s.jobs.max_attempts,

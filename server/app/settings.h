@@ -10,6 +10,7 @@
 
 #include "server/api/limits.h"
 #include "server/jobs/queue.h"
+#include "server/sandbox/isolation.h"
 #include "server/serving/settings.h"
 
 namespace haq::server::app {
@@ -23,6 +24,7 @@ struct Settings {
 
   std::filesystem::path worker_binary;  // empty: haq-worker beside this program
   int workers = 1;
+  sandbox::Options isolation;  // of the workers
 
   serving::Settings serving;
   api::Limits api;

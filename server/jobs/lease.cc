@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/base/file.h"
 #include "core/base/sha256.h"
@@ -31,6 +32,7 @@ std::string DescribeProgress(const store::JobRecord& job) {
 }  // namespace
 
 std::string ProcessExit::Describe() const {
+  if (!limit.empty()) return "was ended by " + limit;
   if (signal == 0) return fmt::format("exited with code {}", code);
   return fmt::format("{} (signal {}, {})", Crashed() ? "crashed" : "was killed", signal,
                      ::strsignal(signal));
@@ -318,7 +320,10 @@ Status Queue::ReleaseWorker(const std::string& worker, const ProcessExit& exit, 
       [&](store::Transaction& transaction, Effects& effects, store::JobRecord& job) {
         const std::string what = fmt::format("the worker {} while it was at: {}", exit.Describe(),
                                              DescribeProgress(job));
-        if (exit.Crashed() && !job.cancel_requested) {
+        if (!exit.limit.empty() && !job.cancel_requested) {
+          End(transaction, effects, job, clock_.NowUs(), JobState::kFailed,
+              ResourceExhausted("{}", what));
+        } else if (exit.Crashed() && !job.cancel_requested) {
           End(transaction, effects, job, clock_.NowUs(), JobState::kFailed,
               InternalError("{}", what));
         } else {
@@ -335,25 +340,54 @@ Status Queue::ReleaseLocal(const std::string& reason) {
       });
 }
 
-Status Queue::ExpireLeases() {
+// Called by one thread at a time.
+bool Queue::IsOverdue(const store::JobRecord& job, int64_t now_us) {
+  if (options_.max_job_seconds <= 0) return false;
+  const std::lock_guard lock(attempts_mutex_);
+  Attempt& attempt = attempts_[job.number];
+  if (attempt.number != job.attempt) attempt = {job.attempt, now_us};
+  return now_us - attempt.start_us > options_.max_job_seconds * 1'000'000;
+}
+
+Result<std::vector<std::string>> Queue::ExpireLeases() {
   const int64_t now_us = clock_.NowUs();
   const auto expired = [&](const store::JobRecord& job) {
     return job.lease.expire_time_us <= now_us;
   };
   // Looked at first without writing: this runs every second.
+  std::set<int64_t> running, overdue;
   bool any = false;
   HAQ_RETURN_IF_ERROR(metadata_.Read([&](store::Transaction& transaction) -> Status {
-    for (const store::JobRecord& job : transaction.RunningJobs()) any |= expired(job);
+    for (const store::JobRecord& job : transaction.RunningJobs()) {
+      running.insert(job.number);
+      if (IsOverdue(job, now_us)) overdue.insert(job.number);
+      any |= expired(job);
+    }
     return {};
   }));
-  if (!any) return {};
-  return ReleaseRunning(
-      expired, [&](store::Transaction& transaction, Effects& effects, store::JobRecord& job) {
+  {
+    const std::lock_guard lock(attempts_mutex_);
+    std::erase_if(attempts_, [&](const auto& entry) { return running.count(entry.first) == 0; });
+  }
+  std::vector<std::string> workers;
+  if (!any && overdue.empty()) return workers;
+  HAQ_RETURN_IF_ERROR(ReleaseRunning(
+      [&](const store::JobRecord& job) { return expired(job) || overdue.count(job.number) != 0; },
+      [&](store::Transaction& transaction, Effects& effects, store::JobRecord& job) {
+        if (job.lease.local) workers.push_back(job.lease.worker);
+        if (overdue.count(job.number) != 0 && !job.cancel_requested) {
+          return End(transaction, effects, job, now_us, JobState::kFailed,
+                     Status(StatusCode::kDeadlineExceeded,
+                            fmt::format("it ran for more than {} s (--max-job-seconds), and was "
+                                        "at: {}",
+                                        options_.max_job_seconds, DescribeProgress(job))));
+        }
         const std::string reason =
             fmt::format("the lease expired: worker {} was silent for {} ms, while it was at: {}",
                         job.lease.worker, options_.lease_ms, DescribeProgress(job));
         Requeue(transaction, effects, job, now_us, reason, true, options_.max_attempts);
-      });
+      }));
+  return workers;
 }
 
 }  // namespace haq::server::jobs

@@ -21,14 +21,26 @@ struct Command {
   char* const* environment;
   pid_t parent;
   int failure_pipe;
+  const char* folder;  // empty: stays
+  int program_file;    // O_PATH
+  const sandbox::Plan* plan;
 };
+
+// What a child that cannot become the program writes to its parent.
+struct Failure {
+  int error = 0;
+  bool isolated = true;  // false: `report` says what was refused
+  sandbox::Report report;
+};
+
+[[noreturn]] void Fail(const Command& command, const Failure& failure) {
+  static_cast<void>(!::write(command.failure_pipe, &failure, sizeof(failure)));
+  ::_exit(127);
+}
 
 // Runs between fork and exec of a program with threads: async-signal-safe calls only.
 [[noreturn]] void RunChild(const Command& command) {
   ::setpgid(0, 0);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  // The parent may have died before the line above.
-  if (::getppid() != command.parent) ::_exit(127);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -37,10 +49,23 @@ struct Command {
   if (null >= 0) ::dup2(null, STDIN_FILENO);
   // Libraries open descriptors without asking us: none of them may reach the worker.
   ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+  // Before the user changes, who may not pass through the folders above.
+  if (*command.folder != '\0' && ::chdir(command.folder) != 0) Fail(command, {errno, true, {}});
+  if (command.plan != nullptr) {
+    const sandbox::Report report = command.plan->PutOn();
+    if (command.plan->mode() == sandbox::Mode::kRequire && !report.Complete()) {
+      Fail(command, {0, false, report});
+    }
+  }
+  // After the user changed, for that takes it back. The parent may have died before.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != command.parent) ::_exit(127);
   ::execve(command.program, command.arguments, command.environment);
-  const int error = errno;
-  static_cast<void>(!::write(command.failure_pipe, &error, sizeof(error)));
-  ::_exit(127);
+  // The folders above the program may be closed to the worker's user, too.
+  if (errno == EACCES) {
+    ::execveat(command.program_file, "", command.arguments, command.environment, AT_EMPTY_PATH);
+  }
+  Fail(command, {errno, true, {}});
 }
 
 std::vector<char*> Pointers(const std::vector<std::string>& strings) {
@@ -50,38 +75,56 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
   return pointers;
 }
 
+std::vector<std::string> EnvironmentOf(const ProcessOptions& options) {
+  std::vector<std::string> environment = options.environment;
+  if (options.plan != nullptr) {
+    for (std::string& variable : sandbox::WorkerEnvironment()) {
+      environment.push_back(std::move(variable));
+    }
+    return environment;
+  }
+  for (char** variable = ::environ; *variable != nullptr; ++variable) {
+    environment.emplace_back(*variable);
+  }
+  return environment;
+}
+
 }  // namespace
 
-Result<int> StartProcess(const std::filesystem::path& program,
-                         const std::vector<std::string>& arguments,
-                         const std::vector<std::string>& environment) {
+Result<int> StartProcess(const ProcessOptions& options) {
+  const std::filesystem::path& program = options.program;
   std::vector<std::string> all_arguments{program.string()};
-  all_arguments.insert(all_arguments.end(), arguments.begin(), arguments.end());
-  std::vector<std::string> all_environment = environment;
-  for (char** variable = ::environ; *variable != nullptr; ++variable) {
-    all_environment.emplace_back(*variable);
-  }
+  all_arguments.insert(all_arguments.end(), options.arguments.begin(), options.arguments.end());
+  const std::vector<std::string> environment = EnvironmentOf(options);
   const std::vector<char*> argv = Pointers(all_arguments);
-  const std::vector<char*> envp = Pointers(all_environment);
+  const std::vector<char*> envp = Pointers(environment);
+  const store::Descriptor program_file(::open(program.c_str(), O_PATH | O_CLOEXEC));
+  if (!program_file.valid()) return store::SystemError(program, "start");
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return store::SystemError(program, "start");
   const store::Descriptor read_end(ends[0]);
   store::Descriptor write_end(ends[1]);
-  const Command command{program.c_str(), argv.data(), envp.data(), ::getpid(), write_end.get()};
+  const Command command{program.c_str(),    argv.data(),     envp.data(),
+                        ::getpid(),         write_end.get(), options.folder.c_str(),
+                        program_file.get(), options.plan};
   const pid_t pid = ::fork();
   if (pid < 0) return store::SystemError(program, "start");
   if (pid == 0) RunChild(command);
   // Both sides set the group, so that it exists whoever runs first.
   ::setpgid(pid, pid);
   write_end = store::Descriptor();
-  int error = 0;
+  Failure failure;
   ssize_t got;
   do {
-    got = ::read(read_end.get(), &error, sizeof(error));
+    got = ::read(read_end.get(), &failure, sizeof(failure));
   } while (got < 0 && errno == EINTR);
-  if (got != sizeof(error)) return static_cast<int>(pid);
+  if (got != sizeof(failure)) return static_cast<int>(pid);
   ::waitpid(pid, nullptr, 0);
-  errno = error;
+  if (!failure.isolated) {
+    return FailedPrecondition("{} was not started without the isolation that is required; {}",
+                              program.string(), failure.report.Describe());
+  }
+  errno = failure.error;
   return store::SystemError(program, "start");
 }
 

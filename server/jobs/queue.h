@@ -34,6 +34,7 @@ struct QueueOptions {
   int64_t max_events_per_report = 1000;
   int64_t max_checkpoint_bytes = 256 << 20;
   int64_t max_report_bytes = 16 << 20;
+  int64_t max_job_seconds = 86'400;  // of one attempt; 0 is no limit
 };
 
 // A worker's claim, as the protocol carries it.
@@ -55,7 +56,9 @@ struct LeasedJob {
 struct ProcessExit {
   int signal = 0;  // that killed it, or 0
   int code = 0;    // its exit code when no signal did
-  // "exited with code 1", "was killed (signal 9, Killed)"
+  // The limit that it ran into, in words; empty: none.
+  std::string limit = {};
+  // "exited with code 1", "was killed (signal 9, Killed)", "was ended by its limit of ..."
   std::string Describe() const;
   // The process damaged itself (SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE): the job would do it
   // again.
@@ -126,13 +129,16 @@ class Queue {
   // queue.
   Status Fail(const Lease& lease, const Status& reason, bool retry);
 
-  // A worker process of this machine ended: a crash fails its job, anything else puts it back. With
+  // A worker process of this machine ended: a crash or a limit fails its job, since it would come
+  // to the same again, anything else puts it back. With
   // `only_one` every local lease was that worker's, whatever name it gave.
   Status ReleaseWorker(const std::string& worker, const ProcessExit& exit, bool only_one = false);
   // Every local worker's job goes back to the queue and uses up no attempt: the server stops.
   Status ReleaseLocal(const std::string& reason);
-  // Puts back the jobs whose lease is over. Called from time to time.
-  Status ExpireLeases();
+  // Puts back the jobs whose lease is over, and fails those whose attempt took too long. Called
+  // from time to time. The names of the local workers that had them: whatever they do now, it is of
+  // no use.
+  Result<std::vector<std::string>> ExpireLeases();
 
  private:
   Result<store::JobRecord> FindLeased(store::Transaction& transaction, const Lease& lease) const;
@@ -148,6 +154,7 @@ class Queue {
   void Publish(const Effects& effects);
   void Release(const Effects& effects);
   void CountImages(Effects& effects, int64_t job, int64_t done);
+  bool IsOverdue(const store::JobRecord& job, int64_t now_us);
 
   store::Metadata& metadata_;
   store::BlobStore& blobs_;
@@ -163,6 +170,13 @@ class Queue {
 
   std::mutex calibrated_mutex_;
   std::map<int64_t, int64_t> calibrated_;  // most images that a running job reported; guarded
+
+  struct Attempt {
+    int64_t number = 0;
+    int64_t start_us = 0;  // for a lease that is older than this process: when it was first seen
+  };
+  std::mutex attempts_mutex_;
+  std::map<int64_t, Attempt> attempts_;  // of jobs that run, by number; guarded
 };
 
 }  // namespace haq::server::jobs

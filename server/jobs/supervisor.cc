@@ -1,6 +1,8 @@
 #include "server/jobs/supervisor.h"
 
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,8 +12,21 @@
 #include <system_error>
 
 #include "server/jobs/process.h"
+#include "server/sandbox/plan.h"
+#include "server/store/descriptor.h"
 
 namespace haq::server::jobs {
+
+namespace {
+
+double SecondsOf(const rusage& usage) {
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+}  // namespace
 
 Result<std::filesystem::path> FindWorkerProgram(const std::filesystem::path& setting) {
   std::filesystem::path program = setting;
@@ -65,6 +80,13 @@ void Supervisor::SignalAll(int signal) {
   }
 }
 
+void Supervisor::Kill(const std::string& worker) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& slot : slots_) {
+    if (slot->pid != 0 && slot->name == worker) ::kill(-slot->pid, SIGKILL);
+  }
+}
+
 bool Supervisor::Sleep(int milliseconds) {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, std::chrono::milliseconds(milliseconds), [this] { return stopping_; });
@@ -81,13 +103,34 @@ ProcessExit Supervisor::Wait(Slot& slot, int pid) {
   // What the worker started goes with it.
   ::kill(-pid, SIGKILL);
   int status = 0;
-  ::waitpid(pid, &status, 0);
+  rusage usage{};
+  ::wait4(pid, &status, 0, &usage);
   slot.pid = 0;
   changed_.notify_all();
   ProcessExit exit;
   if (WIFSIGNALED(status)) exit.signal = WTERMSIG(status);
+  if (options_.isolation.mode != sandbox::Mode::kOff) {
+    exit.limit = sandbox::LimitBehind(exit.signal, SecondsOf(usage), options_.isolation.limits);
+  }
   if (WIFEXITED(status)) exit.code = WEXITSTATUS(status);
   return exit;
+}
+
+Result<int> Supervisor::Launch(const std::string& name) {
+  ProcessOptions process{
+      options_.program, options_.arguments, {"HAQ_WORKER_NAME=" + name}, {}, nullptr};
+  if (options_.folders.empty()) return StartProcess(process);
+  process.folder = options_.folders / name;
+  std::error_code ignored;
+  std::filesystem::remove_all(process.folder, ignored);
+  if (::mkdir(process.folder.c_str(), 0700) != 0) {
+    return store::SystemError(process.folder, "make the worker's folder");
+  }
+  if (options_.isolation.mode == sandbox::Mode::kOff) return StartProcess(process);
+  HAQ_ASSIGN_OR_RETURN(const sandbox::Plan plan,
+                       sandbox::Plan::Make(options_.isolation, process.folder, options_.program));
+  process.plan = &plan;
+  return StartProcess(process);
 }
 
 void Supervisor::Run(int index) {
@@ -98,14 +141,15 @@ void Supervisor::Run(int index) {
     const auto started = std::chrono::steady_clock::now();
     Status failure;
     int pid = 0;
+    bool done = false;
     {
       // Under the lock, so that Stop sees the process or prevents it.
       const std::lock_guard lock(mutex_);
       if (stopping_) return;
-      const Result<int> result =
-          StartProcess(options_.program, options_.arguments, {"HAQ_WORKER_NAME=" + name});
+      const Result<int> result = Launch(name);
       if (result.ok()) {
         slot.pid = pid = *result;
+        slot.name = name;
       } else {
         failure = result.status();
       }
@@ -113,16 +157,21 @@ void Supervisor::Run(int index) {
     if (failure.ok()) {
       if (callbacks_.on_start) callbacks_.on_start(name, pid);
       const ProcessExit exit = Wait(slot, pid);
+      done = exit.signal == 0 && exit.code == 0;
+      if (!options_.folders.empty()) {
+        std::error_code ignored;
+        std::filesystem::remove_all(options_.folders / name, ignored);
+      }
       if (callbacks_.on_exit) callbacks_.on_exit(name, exit);
     } else if (callbacks_.on_failure) {
       callbacks_.on_failure(failure);
     }
     const auto lived = std::chrono::steady_clock::now() - started;
-    if (lived > std::chrono::milliseconds(options_.healthy_after_ms)) {
+    if (done || lived > std::chrono::milliseconds(options_.healthy_after_ms)) {
       delay_ms = options_.first_delay_ms;
     }
     if (!Sleep(delay_ms)) return;
-    delay_ms = std::min(delay_ms * 2, options_.max_delay_ms);
+    if (!done) delay_ms = std::min(delay_ms * 2, options_.max_delay_ms);
   }
 }
 

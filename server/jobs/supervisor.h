@@ -12,6 +12,7 @@
 
 #include "core/base/status.h"
 #include "server/jobs/queue.h"
+#include "server/sandbox/isolation.h"
 
 namespace haq::server::jobs {
 
@@ -21,8 +22,13 @@ struct SupervisorOptions {
   std::filesystem::path program;
   std::vector<std::string> arguments;  // "serve", "--server", "unix:PATH"
   int workers = 1;
+  // Every process starts in a new folder of its own, `folders`/<its name>, which is removed when it
+  // ends. Empty: in the folder of this process, and without isolation.
+  std::filesystem::path folders;
+  sandbox::Options isolation{.mode = sandbox::Mode::kOff, .limits = {}};
   // A worker that ends is started again after this delay, which doubles every time up to the
-  // maximum, and is the first again once a worker has lived for `healthy_after_ms`.
+  // maximum, and is the first again once a worker has lived for `healthy_after_ms` or ended with 0,
+  // which is how it says that it has done what it was to do.
   int first_delay_ms = 100;
   int max_delay_ms = 30'000;
   int healthy_after_ms = 10'000;
@@ -54,14 +60,18 @@ class Supervisor {
   // SIGTERM to every worker's group, SIGKILL after the timeout; returns when all are gone. on_exit
   // was called for each.
   void Stop();
+  // SIGKILL to the worker of that name and what it started, if it runs.
+  void Kill(const std::string& worker);
 
  private:
   struct Slot {
     std::thread thread;
-    int pid = 0;  // of the process that runs and was not reaped yet; guarded by mutex_
+    int pid = 0;       // of the process that runs and was not reaped yet; guarded by mutex_
+    std::string name;  // its name; guarded by mutex_
   };
 
   void Run(int index);
+  Result<int> Launch(const std::string& name);
   void SignalAll(int signal);
   ProcessExit Wait(Slot& slot, int pid);
   bool Sleep(int milliseconds);

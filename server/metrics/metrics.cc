@@ -165,6 +165,8 @@ struct Metrics::Impl {
   Family<Counter>& restarts =
       Build(prometheus::BuildCounter(), registry, "haq_worker_restarts_total",
             "Worker processes of the server that ended by themselves");
+  Family<Gauge>& isolation = Build(prometheus::BuildGauge(), registry, "haq_worker_isolation",
+                                   "1: the mechanism isolates the worker processes of the server");
   Family<Gauge>& served_version = Build(prometheus::BuildGauge(), registry, "haq_served_version",
                                         "Version that a model serves");
   Family<Gauge>& served_top1 =
@@ -310,6 +312,10 @@ void Metrics::ObserveJobPhase(const std::string& phase, double seconds) {
   const bool known = std::find(std::begin(kPhases), std::end(kPhases), phase) != std::end(kPhases);
   impl_->phases.Add({{"phase", known ? phase : std::string(kOtherPhase)}}, PhaseSeconds())
       .Observe(seconds);
+}
+
+void Metrics::SetWorkerIsolation(std::string_view mechanism, bool on) {
+  impl_->isolation.Add({{"mechanism", std::string(mechanism)}}).Set(on ? 1 : 0);
 }
 
 void Metrics::CountWorkerRestart(bool crashed) {

@@ -69,6 +69,8 @@ class Metrics {
   // A phase of a job that the server does not know counts as kOtherPhase.
   void ObserveJobPhase(const std::string& phase, double seconds);
   void CountWorkerRestart(bool crashed);
+  // Whether that mechanism isolates the workers of this server.
+  void SetWorkerIsolation(std::string_view mechanism, bool on);
 
   // How good the served version of a model is; what is not set has no series.
   struct Figures {

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "core/base/file.h"
 
@@ -69,6 +70,20 @@ Result<DataFolder> DataFolder::Open(const std::filesystem::path& root) {
   HAQ_RETURN_IF_ERROR(MakeFolder(folder, data.worker_socket().parent_path(), 0700));
   HAQ_RETURN_IF_ERROR(SyncFolder(folder));
   return data;
+}
+
+Status DataFolder::RemoveWorkerFolders() const {
+  std::error_code error;
+  std::vector<std::filesystem::path> left;
+  for (std::filesystem::directory_iterator it(worker_folders(), error), end; !error && it != end;
+       it.increment(error)) {
+    if (it->is_directory(error)) left.push_back(it->path());
+  }
+  for (const std::filesystem::path& folder : left) {
+    if (!error) std::filesystem::remove_all(folder, error);
+    if (error) return InternalError("cannot remove {}: {}", folder.string(), error.message());
+  }
+  return {};
 }
 
 }  // namespace haq::server::store

@@ -24,6 +24,10 @@ class DataFolder {
   std::filesystem::path blobs() const { return root_ / "blobs"; }
   std::filesystem::path uploads() const { return root_ / "uploads"; }
   std::filesystem::path checkpoints() const { return root_ / "checkpoints"; }
+  // Each worker process has a folder here, with its name, beside the socket.
+  std::filesystem::path worker_folders() const { return root_ / "run"; }
+  // Those that a server which was killed left behind. kInternal when one cannot be removed.
+  Status RemoveWorkerFolders() const;
   std::filesystem::path worker_socket() const { return root_ / "run" / "worker.sock"; }
 
  private:

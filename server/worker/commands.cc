@@ -24,6 +24,8 @@
 #include "core/import/torchscript/import.h"
 #include "core/pipeline/pipeline.h"
 #include "core/quant/wide.h"
+#include "server/sandbox/plan.h"
+#include "server/sandbox/system_calls.h"
 #include "server/worker/console.h"
 #include "server/worker/serve.h"
 #include "server/worker/signals.h"
@@ -194,6 +196,10 @@ std::string DefaultName() {
 
 Status ServeUntilSignal(const ServeOptions& options) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("haq-worker"));
+  if (const Status status = sandbox::ForbidPrograms(); !status.ok()) {
+    spdlog::warn("{}", status.message());
+  }
+  spdlog::info("isolation: {}", sandbox::DescribeOwn());
   const TerminationSignals signals;
   return Serve(options, signals.token());
 }
@@ -210,6 +216,9 @@ void AddServe(CLI::App* root, Run* run) {
       ->type_name("NAME");
   command->add_option("--scratch", options->job.scratch, "Where the job's files are kept (TMPDIR)")
       ->type_name("DIR");
+  command->add_option("--max-jobs", options->max_jobs, "End after so many jobs; 0 (default): never")
+      ->check(NumberFrom(0, 1e15))
+      ->type_name("N");
   command
       ->add_option("--threads", options->job.threads, "Of the FP32 pass; 0 (default) is every core")
       ->check(NumberFrom(0, 1024))

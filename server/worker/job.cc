@@ -1,6 +1,7 @@
 #include "server/worker/job.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <cstdlib>
 #include <map>
@@ -59,6 +60,26 @@ class JobListener : public pipeline::Listener {
 };
 
 using Blobs = std::map<std::string, std::filesystem::path>;  // by SHA-256
+
+Status OutOfMemory(const std::string& where) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_DATA, &limit);
+  const std::string allowed =
+      limit.rlim_cur == RLIM_INFINITY
+          ? std::string()
+          : fmt::format("; its limit is {} bytes (--worker-max-memory-bytes)", limit.rlim_cur);
+  return ResourceExhausted("the worker ran out of memory{}{}{}", allowed, where.empty() ? "" : ": ",
+                           where);
+}
+
+// What the libraries say when an allocation fails, which their wrappers take for a fault of the
+// model.
+Status RecognizeOutOfMemory(Status status) {
+  for (const char* const text : {"std::bad_alloc", "can't allocate memory"}) {
+    if (status.message().find(text) != std::string::npos) return OutOfMemory(status.message());
+  }
+  return status;
+}
 
 class Job {
  public:
@@ -169,7 +190,7 @@ Status Job::Run() try {
   HAQ_ASSIGN_OR_RETURN(const pipeline::Output output, Quantize(blobs));
   return HandIn(output);
 } catch (const std::bad_alloc&) {
-  return ResourceExhausted("the worker ran out of memory");
+  return OutOfMemory("");
 }
 
 void Job::Report(const Status& status, const std::stop_token& stop) {
@@ -200,7 +221,7 @@ void RunJob(Link& link, const proto::LeaseJobResponse& leased, const JobOptions&
                leased.checkpoint().empty() ? "" : ", from a checkpoint");
   Job job(link, leased, options);
   const std::stop_callback cancel(stop, [&job] { job.cancellation().Cancel(); });
-  job.Report(job.Run(), stop);
+  job.Report(RecognizeOutOfMemory(job.Run()), stop);
 }
 
 }  // namespace haq::server::worker

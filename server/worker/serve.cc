@@ -23,12 +23,14 @@ Status Serve(const ServeOptions& options, const std::stop_token& stop) {
   Link link(options.server);
   spdlog::info("worker {} asks {} for jobs", options.name, options.server);
   auto heard_at = Clock::now();
-  while (!stop.stop_requested()) {
+  int64_t jobs = 0;
+  while (!stop.stop_requested() && (options.max_jobs == 0 || jobs < options.max_jobs)) {
     const auto leased = link.LeaseJob(options.name, options.wait_ms, stop);
     if (stop.stop_requested()) break;
     if (leased.ok()) {
       if (leased->has_lease()) {
         RunJob(link, *leased, options.job, stop);
+        ++jobs;
       }
       heard_at = Clock::now();
       continue;

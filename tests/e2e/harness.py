@@ -68,7 +68,8 @@ def wait_for(condition, what):
 class Server:
     """haq-server on free ports with a data folder of its own."""
 
-    def __init__(self, *arguments, env=None):
+    def __init__(self, *arguments, env=None, prefix=()):
+        self.prefix = prefix  # what starts the server: a command that takes another as its arguments
         self.env = {**os.environ, **(env or {})}
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="haq-e2e-"))
         self.data_dir = self.folder / "data"
@@ -81,7 +82,7 @@ class Server:
         """Starts it, again on the ports of the first time."""
         ports_file = self.data_dir / "run/ports.json"
         ports_file.unlink(missing_ok=True)
-        command = [str(BIN / "haq-server"), "--data-dir", str(self.data_dir)]
+        command = [*self.prefix, str(BIN / "haq-server"), "--data-dir", str(self.data_dir)]
         for name, port in self.ports.items():
             command += [f"--{name}-port", str(port)]
         with open(self.log_path, "ab") as log:

@@ -39,6 +39,9 @@ TEST_F(StartAndStopTest, RequestIdsAreForgottenAfterAWeek) {
   EXPECT_EQ(service_->calibration_jobs().Create(request)->name(), "jobs/2");
 }
 
+// The shell's script lies in a folder that only this user can enter.
+const server::sandbox::Options kNoIsolation{server::sandbox::Mode::kOff, "", {}};
+
 // The worker is a shell that dies as a crashing worker does, once the test leased it a job.
 TEST_F(StartAndStopTest, ACrashingWorkerProcessFailsItsJob) {
   PushModel(*service_);
@@ -52,7 +55,7 @@ TEST_F(StartAndStopTest, ACrashingWorkerProcessFailsItsJob) {
       "while [ ! -e {} ]; do sleep 0.01; done\nrm {}\nkill -SEGV $$\n",
       go.string(), go.string());
   std::filesystem::permissions(script, std::filesystem::perms::owner_all);
-  ASSERT_TRUE(service_->StartWorkers({script, 1}).ok());
+  ASSERT_TRUE(service_->StartWorkers({script, 1, kNoIsolation}).ok());
   ASSERT_TRUE(service_->queue().Acquire("embedded-0-1", true).ok());
   std::ofstream(go) << "";
   haq::v1::GetJobRequest get;
@@ -69,7 +72,8 @@ TEST_F(StartAndStopTest, ACrashingWorkerProcessFailsItsJob) {
 }
 
 TEST_F(StartAndStopTest, AMissingWorkerProgramIsNamed) {
-  const Status status = service_->StartWorkers({"/nonexistent/haq-worker", 1});
+  const Status status =
+      service_->StartWorkers({"/nonexistent/haq-worker", 1, kNoIsolation}).status();
   EXPECT_EQ(status.ToString(), "NOT_FOUND: there is no worker program /nonexistent/haq-worker");
 }
 

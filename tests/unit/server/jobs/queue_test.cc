@@ -97,6 +97,53 @@ TEST_F(QueueTest, AKillOrAnExitPutsTheJobBack) {
   EXPECT_THAT(Get(job).error(), HasSubstr("was killed (signal 9, Killed)"));
 }
 
+TEST_F(QueueTest, ALimitFailsTheJobAtOnceAndIsNamed) {
+  const int64_t job = Create(), other = Create();
+  Acquire("w");
+  ASSERT_TRUE(queue().ReleaseWorker("w", {SIGXCPU, 0, "its limit of 5 s of CPU time"}).ok());
+  EXPECT_EQ(Get(job).state(), haq::v1::FAILED);
+  EXPECT_EQ(Get(job).error_code(), "RESOURCE_EXHAUSTED");
+  EXPECT_EQ(Get(job).attempt(), 1);
+  EXPECT_THAT(Get(job).error(), HasSubstr("was ended by its limit of 5 s of CPU time"));
+  EXPECT_EQ(Acquire("w").job, other) << "the others go on";
+}
+
+TEST_F(QueueTest, AnAttemptThatTakesTooLongFails) {
+  options_.queue.max_job_seconds = 100;
+  Open();
+  const int64_t job = Create();
+  Lease lease = Acquire("slow");
+  ASSERT_TRUE(queue().ExpireLeases().ok());
+  const auto pass = [&](int64_t seconds) {
+    for (; seconds > 0; seconds -= 10) {
+      clock_.AdvanceMs(10'000);
+      ASSERT_TRUE(queue().Report(lease, {}).ok());
+    }
+  };
+  pass(90);
+  EXPECT_TRUE(queue().ExpireLeases()->empty());
+  // A new attempt starts from zero.
+  ASSERT_TRUE(queue().ReleaseWorker("slow", {SIGKILL, 0}).ok());
+  lease = Acquire("slower");
+  EXPECT_TRUE(queue().ExpireLeases()->empty());
+  pass(100);
+  EXPECT_TRUE(queue().ExpireLeases()->empty());
+  pass(10);
+  EXPECT_THAT(*queue().ExpireLeases(), testing::ElementsAre("slower"));
+  EXPECT_EQ(Get(job).state(), haq::v1::FAILED);
+  EXPECT_EQ(Get(job).error_code(), "DEADLINE_EXCEEDED");
+  EXPECT_THAT(Get(job).error(), HasSubstr("more than 100 s (--max-job-seconds)"));
+}
+
+TEST_F(QueueTest, LocalWorkersThatLostTheirLeaseAreNamed) {
+  Create();
+  Create();
+  Acquire("here");
+  Acquire("far", /*local=*/false);
+  clock_.AdvanceMs(31'000);
+  EXPECT_THAT(*queue().ExpireLeases(), testing::ElementsAre("here"));
+}
+
 TEST_F(QueueTest, TheOnlyWorkerNeedsNoName) {
   const int64_t job = Create();
   Acquire("whatever it calls itself");

@@ -41,7 +41,7 @@ class SupervisorTest : public testing::Test {
     callbacks.on_exit = [this](const std::string& name, const ProcessExit& exit) {
       const std::lock_guard lock(mutex_);
       exits_.push_back(name + " " + exit.Describe());
-      crashed_ = exit.Crashed();
+      crashed_.push_back(exit.Crashed());
       changed_.notify_all();
     };
     callbacks.on_failure = [this](const Status& status) {
@@ -63,7 +63,7 @@ class SupervisorTest : public testing::Test {
   std::vector<std::string> started_, exits_;
   std::vector<int> pids_;
   std::vector<Status> failures_;
-  bool crashed_ = false;
+  std::vector<bool> crashed_;  // of each exit
 };
 
 TEST_F(SupervisorTest, StartsAgainWhatEnds) {
@@ -73,7 +73,7 @@ TEST_F(SupervisorTest, StartsAgainWhatEnds) {
   supervisor.Stop();
   EXPECT_EQ(exits_[0], "embedded-0-1 exited with code 3");
   EXPECT_EQ(exits_[2], "embedded-0-3 exited with code 3");
-  EXPECT_FALSE(crashed_);
+  EXPECT_FALSE(crashed_[0]);
 }
 
 TEST_F(SupervisorTest, TellsACrashFromAKill) {
@@ -83,15 +83,16 @@ TEST_F(SupervisorTest, TellsACrashFromAKill) {
     ASSERT_TRUE(WaitUntil([&] { return !exits_.empty(); }));
   }
   EXPECT_EQ(exits_[0], "embedded-0-1 crashed (signal 6, Aborted)");
-  EXPECT_TRUE(crashed_);
+  EXPECT_TRUE(crashed_[0]);
   exits_.clear();
+  crashed_.clear();
   {
     Supervisor supervisor(Shell("kill -KILL $$"), Callbacks());
     supervisor.Start();
     ASSERT_TRUE(WaitUntil([&] { return !exits_.empty(); }));
   }
   EXPECT_EQ(exits_[0], "embedded-0-1 was killed (signal 9, Killed)");
-  EXPECT_FALSE(crashed_);
+  EXPECT_FALSE(crashed_[0]);
 }
 
 TEST_F(SupervisorTest, WorkersKnowTheirName) {
@@ -139,6 +140,51 @@ TEST_F(SupervisorTest, StopKillsWhatDoesNotListenAndWhatItStarted) {
   int tries = 0;
   while (::kill(-pids_[0], 0) == 0 && ++tries < 1000) ::usleep(2000);
   EXPECT_LT(tries, 1000);
+}
+
+TEST_F(SupervisorTest, EveryWorkerHasAFolderOfItsOwn) {
+  const test::TempFolder folder;
+  const auto out = folder.path() / "out";
+  SupervisorOptions options =
+      Shell(fmt::format("pwd > {}; touch scratch; exec sleep 100", out.string()));
+  options.folders = folder.path();
+  std::filesystem::create_directories(folder.path() / "embedded-0-1" / "left");
+  {
+    Supervisor supervisor(options, Callbacks());
+    supervisor.Start();
+    const auto own = folder.path() / "embedded-0-1";
+    int tries = 0;
+    while (!std::filesystem::exists(own / "scratch") && ++tries < 10'000) ::usleep(2000);
+    EXPECT_EQ(*ReadTextFile(out), own.string() + "\n");
+    EXPECT_FALSE(std::filesystem::exists(own / "left")) << "of a server that was killed";
+    supervisor.Kill("embedded-0-1");
+    ASSERT_TRUE(WaitUntil([&] { return !exits_.empty(); }));
+    EXPECT_FALSE(std::filesystem::exists(own));
+  }
+  EXPECT_EQ(exits_[0], "embedded-0-1 was killed (signal 9, Killed)");
+}
+
+TEST_F(SupervisorTest, SaysWhichLimitEndedAWorker) {
+  const test::TempFolder folder;
+  SupervisorOptions options = Shell("while :; do :; done");
+  options.folders = folder.path();
+  options.isolation.mode = sandbox::Mode::kAuto;
+  options.isolation.limits.max_cpu_seconds = 1;
+  Supervisor supervisor(options, Callbacks());
+  supervisor.Start();
+  ASSERT_TRUE(WaitUntil([&] { return !exits_.empty(); }));
+  EXPECT_EQ(exits_[0],
+            "embedded-0-1 was ended by its limit of 1 s of CPU time (--worker-max-cpu-seconds)");
+}
+
+TEST_F(SupervisorTest, AWorkerThatIsDoneIsFollowedAtOnce) {
+  SupervisorOptions options = Shell("exit 0");
+  options.first_delay_ms = 1;
+  options.max_delay_ms = 3'600'000;
+  Supervisor supervisor(options, Callbacks());
+  supervisor.Start();
+  // With the delay of failures the tenth would come after a second, the thirtieth after days.
+  EXPECT_TRUE(WaitUntil([&] { return exits_.size() >= 30; }));
 }
 
 TEST_F(SupervisorTest, AProgramThatIsNotThere) {

@@ -90,6 +90,7 @@ TEST(MetricsTest, ThePageListsWhatTheServerSays) {
   metrics.CountRpc("/inference.GRPCInferenceService/ModelInfer", "OK");
   metrics.CountHttp("/v2", 200);
   metrics.SetKernels("avx2");
+  metrics.SetWorkerIsolation("landlock", true);
   metrics.SetServedFigures(
       "m", {.version = 1, .fp32_top1 = 0.9, .int8_top1 = 0.8, .agreement = 0.7, .sqnr_db = 30});
   metrics.SetClipping({{.model = "m", .version = 1, .tensors = {{.name = "t"}}}});
