@@ -157,6 +157,7 @@ Result<std::vector<bool>> WideCandidates(const ir::Graph& graph,
 
 Result<Lowered> Lower(const ir::Graph& graph, const std::vector<quant::Range>& ranges,
                       const Options& options) {
+  HAQ_RETURN_IF_ERROR(CheckLowerable(graph));
   HAQ_RETURN_IF_ERROR(CheckRanges(graph, ranges, options));
   // An addition that turns out not to fit its convolution's arithmetic becomes a layer of its own,
   // and the convolution's output a tensor, which the plan knows from the start.

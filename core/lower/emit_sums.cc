@@ -218,10 +218,6 @@ ir::ValueId Builder::FlattenedImage(ir::ValueId value, const ir::Node& node) con
 }
 
 Status Builder::EmitOp(const ir::Node& node, const ir::Linear& op) {
-  if (graph_.values[node.inputs[0]].shape.size() != 2) {
-    return Unsupported("a linear layer takes [N, features], not {}",
-                       ir::ShapeToString(graph_.values[node.inputs[0]].shape));
-  }
   const ir::ValueId image = FlattenedImage(node.inputs[0], node);
   std::vector<float> weight = op.weight.data;
   if (image >= 0) {
@@ -256,10 +252,6 @@ Status Builder::EmitAffine(const ir::Node& node, const std::vector<float>& scale
   const ir::Shape& shape = graph_.values[node.inputs[0]].shape;
   const auto channels = static_cast<int32_t>(shape[1]);
   const bool vector = shape.size() == 2;
-  if (!vector && shape.size() != 4) {
-    return Unsupported("arithmetic per channel takes [N, C] or [N, C, H, W], not {}",
-                       ir::ShapeToString(shape));
-  }
   HAQ_ASSIGN_OR_RETURN(SumLayer sum,
                        QuantizeSum(node, scale, shift, quant::WeightGranularity::kPerChannel));
   if (!vector) {

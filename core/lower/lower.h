@@ -68,6 +68,10 @@ Result<std::vector<bool>> WideCandidates(const ir::Graph& graph,
 std::vector<float> ToStoredOrder(const std::vector<float>& weight, int64_t o, int64_t i,
                                  int64_t hw);
 
+// Whether there is an integer layer for every node of the verified graph: known before any image is
+// looked at. kUnsupported names the node.
+Status CheckLowerable(const ir::Graph& graph);
+
 // `ranges` has one entry per value of the verified graph. kUnsupported and kInvalidArgument name
 // the node; kInvalidArgument names the tensor of Options::wide that cannot have 16 bits, and why.
 Result<Lowered> Lower(const ir::Graph& graph, const std::vector<quant::Range>& ranges,

@@ -91,6 +91,7 @@ class Job {
     graph_preprocess_ = preprocess_;
     listener_.OnProgress({"import", 0, 1, 0});
     HAQ_ASSIGN_OR_RETURN(graph_, ImportModel(inputs_.model, options_.input_shape, given_));
+    HAQ_RETURN_IF_ERROR(lower::CheckLowerable(graph_));
     if (!given_.empty()) TakeAsItIs();
     HAQ_RETURN_IF_ERROR(FindWideTensors(graph_, options_.wide_tensors).status());
     HAQ_ASSIGN_OR_RETURN(executor_, float_exec::Executor::Create(graph_, options_.threads));

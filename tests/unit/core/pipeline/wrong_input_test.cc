@@ -94,6 +94,18 @@ class WrongInputTest : public PipelineTest {
   Recorder recorder_;
 };
 
+// Before any image is looked at.
+TEST_F(WrongInputTest, LayersThatAreNotMadeForIntegersEndTheJobAtOnce) {
+  module_ = import::MakeModule(
+      "def forward(self, x):\n"
+      "  return torch.softmax(x, 1).mean([2, 3])\n",
+      {});
+  const Status status = Run().status();
+  EXPECT_EQ(status.code(), StatusCode::kUnsupported);
+  EXPECT_THAT(status.message(), HasSubstr("softmax is supported as the last operator"));
+  EXPECT_THAT(recorder_.phases, ElementsAre("import"));
+}
+
 TEST_F(WrongInputTest, OrdinaryImagesGiveNoWarning) {
   ForEveryChoice([&](const json& report) {
     EXPECT_THAT(recorder_.warnings, IsEmpty());
