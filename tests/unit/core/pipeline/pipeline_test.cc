@@ -75,8 +75,9 @@ TEST_F(PipelineTest, ReportHasWhatUsersRead) {
     }
   }
   EXPECT_EQ(report["artifact"]["size_bytes"], output->artifact.size());
-  EXPECT_EQ(recorder.phases, (std::vector<std::string>{"import", "calibrate", "lower", "layers",
-                                                       "sensitivity", "evaluate"}));
+  EXPECT_EQ(recorder.phases,
+            (std::vector<std::string>{"import", "calibrate", "lower", "clipping", "lower", "layers",
+                                      "sensitivity", "evaluate"}));
   ASSERT_FALSE(recorder.accuracies.empty());
   EXPECT_EQ(recorder.accuracies.back().images, 150);
   EXPECT_EQ(recorder.accuracies.back().int8_top1, report["int8"]["top1"].get<double>());
