@@ -12,10 +12,12 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
       libgrpc++1.51 libprotobuf32 libopencv-imgcodecs406 libopencv-imgproc406 libarchive13 libssl3 libseccomp2 \
       libspdlog1.10 libfmt9 libsqlite3-0 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libboost-filesystem1.74.0 \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --create-home --home-dir /var/lib/haq haq
+ && useradd --system --uid 10001 --create-home --home-dir /var/lib/haq haq
 
 # Serves and keeps the jobs; without LibTorch, so it starts no workers of its own.
 FROM base AS server
+RUN apt-get update && apt-get install -y --no-install-recommends libonnx1 libcairo2 \
+ && rm -rf /var/lib/apt/lists/*
 COPY --from=build /src/build/release/bin/haq-server /src/build/release/bin/haq /usr/local/bin/
 USER haq
 VOLUME /var/lib/haq
@@ -26,7 +28,7 @@ CMD ["--workers", "0"]
 # Takes jobs; with the server beside it, this image alone is a whole installation:
 # docker run --entrypoint haq-server haq-worker --data-dir /var/lib/haq --listen 0.0.0.0
 FROM base AS worker
-RUN apt-get update && apt-get install -y --no-install-recommends libtorch1.13 libopenblas0-pthread \
+RUN apt-get update && apt-get install -y --no-install-recommends libtorch1.13 libonnx1 libopenblas0-pthread \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /src/build/release/bin/haq-worker /src/build/release/bin/haq-server /usr/local/bin/
 USER haq
