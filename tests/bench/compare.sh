@@ -6,7 +6,7 @@
 #   PEERS    what ../shared/peers/make_peer_models.py made, and where `npm install onnxruntime-node` was run (or its
 #            parent folder): Debian packages python3-onnx and python3-torchvision, and Node.js with npm
 #   HAQ_BIN  folder of haq-bench and haq-worker; default build/release/bin
-# PAIRS (default 5), SECONDS_EACH (default 2) and THREADS (default "1 2") can be set in the environment.
+# Both sides run on one image again and again. PAIRS (default 5), SECONDS_EACH (default 2) and THREADS (default "1 2") can be set in the environment.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 [ $# -ge 1 ] || { sed -n '2,9p' "$0"; exit 2; }
@@ -34,7 +34,7 @@ for network in "${networks[@]}"; do
   for count in $threads; do
     ours=() theirs=()
     for ((pair = 0; pair < pairs; ++pair)); do
-      ours+=("$("$bin/haq-bench" run "$peers/$network.haq" --threads "$count" --seconds "$seconds" --json |
+      ours+=("$("$bin/haq-bench" run "$peers/$network.haq" --threads "$count" --images 1 --seconds "$seconds" --json |
         python3 -c 'import json, sys; r = json.load(sys.stdin); print(r["median_ms"], r["min_ms"])')")
       theirs+=("$(NODE_PATH=$modules node "$shared/peers/ort_bench.js" "$peers/${network}_int8.onnx" "$count" "$seconds")")
     done

@@ -11,6 +11,7 @@
 
 #include "core/artifact/file.h"
 #include "core/base/exit_code.h"
+#include "core/kernels/kernels.h"
 #include "core/runtime/self_test.h"
 #include "core/runtime/session.h"
 #include "tests/bench/measure.h"
@@ -28,6 +29,7 @@ struct Arguments {
   std::string model, mode = "latency";
   int threads = 1;
   int64_t batch = 1;
+  int64_t images = 8;
   double seconds = 2;
   bool json = false, skip_self_test = false;
 };
@@ -61,14 +63,23 @@ std::vector<float> MakeInput(const LoadedModel& model, int64_t batch) {
   return input;
 }
 
-// Runs a session until `end` and notes the time of each run; the first few warm up.
-Status RunUntil(Session& session, int64_t batch, double seconds, std::vector<double>* times) {
-  const std::vector<float> input = MakeInput(session.model(), batch);
+// Runs a session for `arguments.seconds` and notes the time of each run; the first few warm up. The
+// images come in turn, whatever the batch: an image that was just read is still in the cache.
+Status RunInTurn(Session& session, const Arguments& arguments, std::vector<double>* times) {
+  const int64_t batch = arguments.batch;
+  const int64_t batches = (arguments.images + batch - 1) / batch;
+  const std::vector<float> inputs = MakeInput(session.model(), batches * batch);
+  const size_t elements = static_cast<size_t>(session.model().input_elements() * batch);
   std::vector<float> output(static_cast<size_t>(session.model().output_elements() * batch));
-  for (int i = 0; i < 3; ++i) HAQ_RETURN_IF_ERROR(session.Run(batch, input, output));
-  const double end = WallSeconds() + seconds;
+  int64_t runs = 0;
+  const auto run = [&] {
+    const size_t at = static_cast<size_t>(runs++ % batches) * elements;
+    return session.Run(batch, std::span(inputs).subspan(at, elements), output);
+  };
+  for (int i = 0; i < 3; ++i) HAQ_RETURN_IF_ERROR(run());
+  const double end = WallSeconds() + arguments.seconds;
   for (double start = WallSeconds(); start < end;) {
-    HAQ_RETURN_IF_ERROR(session.Run(batch, input, output));
+    HAQ_RETURN_IF_ERROR(run());
     const double now = WallSeconds();
     times->push_back(now - start);
     start = now;
@@ -84,9 +95,7 @@ Status RunThroughput(const Model& model, const Arguments& arguments, std::vector
   for (size_t i = 0; i < of_thread.size(); ++i) {
     threads.emplace_back([&, i] {
       auto session = MakeSession(model, arguments, 1);
-      status[i] = session.ok()
-                      ? RunUntil(**session, arguments.batch, arguments.seconds, &of_thread[i])
-                      : session.status();
+      status[i] = session.ok() ? RunInTurn(**session, arguments, &of_thread[i]) : session.status();
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -117,13 +126,13 @@ Status RunModel(const Arguments& arguments) {
   HAQ_ASSIGN_OR_RETURN(const Model model, LoadModel(arguments.model, &load_ms));
   HAQ_ASSIGN_OR_RETURN(const int64_t model_bytes, ModelBytes(model, arguments.model, heap_before));
   const auto artifact_bytes = static_cast<int64_t>(std::filesystem::file_size(arguments.model));
-  const Peak peak = MeasurePeak();
+  const Peak peak = MeasurePeak(model->kernel_path());
   const bool latency = arguments.mode == "latency";
   const int session_threads = latency ? arguments.threads : 1;
   std::vector<double> all;
   if (latency) {
     HAQ_ASSIGN_OR_RETURN(const auto session, MakeSession(model, arguments, session_threads));
-    HAQ_RETURN_IF_ERROR(RunUntil(*session, arguments.batch, arguments.seconds, &all));
+    HAQ_RETURN_IF_ERROR(RunInTurn(*session, arguments, &all));
   } else {
     HAQ_RETURN_IF_ERROR(RunThroughput(model, arguments, &all));
   }
@@ -137,6 +146,7 @@ Status RunModel(const Arguments& arguments) {
                        {"mode", arguments.mode},
                        {"threads", arguments.threads},
                        {"batch", arguments.batch},
+                       {"images", arguments.images},
                        {"runs", times.runs},
                        {"median_ms", times.median * 1e3},
                        {"min_ms", times.min * 1e3},
@@ -178,7 +188,7 @@ Status RunLayers(const Arguments& arguments) {
   double load_ms = 0;
   HAQ_ASSIGN_OR_RETURN(const Model model, LoadModel(arguments.model, &load_ms));
   HAQ_ASSIGN_OR_RETURN(const auto session, MakeSession(model, arguments, arguments.threads));
-  const Peak peak = MeasurePeak();
+  const Peak peak = MeasurePeak(model->kernel_path());
   const std::vector<float> input = MakeInput(*model, arguments.batch);
   std::vector<float> output(static_cast<size_t>(model->output_elements() * arguments.batch));
   const artifact::Model& layers = model->model();
@@ -243,7 +253,9 @@ Status RunLayers(const Arguments& arguments) {
 }
 
 Status RunPeak(const Arguments& arguments) {
-  const Peak peak = MeasurePeak();
+  HAQ_ASSIGN_OR_RETURN(const kernels::KernelTable* const kernels, kernels::ActiveKernels());
+  const Peak peak = MeasurePeak(kernels->name);
+  if (peak.gmacs == 0) return Unsupported("kernels {}: there is no peak to measure", kernels->name);
   if (arguments.json) {
     fmt::print("{}\n",
                json{{"instruction", peak.instruction}, {"gmacs_per_second", peak.gmacs}}.dump(2));
@@ -278,6 +290,11 @@ int Main(int argc, char** argv) {
     command->add_option("--seconds", arguments.seconds, "How long (default 2)")
         ->check(CLI::Range(0.01, 3600.0));
   }
+  root.get_subcommand("run")
+      ->add_option("--images", arguments.images,
+                   "Different images, in turn (default 8); 1 runs on the same image, which stays "
+                   "in the cache")
+      ->check(CLI::Range(1, 1 << 16));
   root.get_subcommand("run")
       ->add_option(
           "--mode", arguments.mode,
