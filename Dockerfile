@@ -10,9 +10,10 @@ RUN cmake --preset release -DHAQ_TESTS=OFF && cmake --build build/release \
 FROM debian:bookworm-slim AS base
 RUN apt-get update && apt-get install -y --no-install-recommends \
       libgrpc++1.51 libprotobuf32 libopencv-imgcodecs406 libopencv-imgproc406 libarchive13 libssl3 libseccomp2 \
-      libspdlog1.10 libfmt9 libsqlite3-0 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 libboost-filesystem1.74.0 \
+      libspdlog1.10 libfmt9 libsqlite3-0 libprometheus-cpp-core1.0 \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 --create-home --home-dir /var/lib/haq haq
+ && useradd --system --uid 10001 --create-home --home-dir /var/lib/haq haq \
+ && install -d -o haq -g haq -m 0700 /var/lib/haq/run
 
 # Serves and keeps the jobs; without LibTorch, so it starts no workers of its own.
 FROM base AS server

@@ -262,6 +262,11 @@ class Containers(unittest.TestCase):
             self.assertTrue(compose[name]["read_only"])
             self.assertEqual(compose[name]["cap_drop"], ["ALL"])
         self.assertEqual(compose["worker"]["network_mode"], "none")
+        self.assertEqual(compose["worker"]["volumes"], ["run:/var/lib/haq/run"], "nothing that the server keeps")
+        for _, _, container in containers():
+            if container["image"] == "haq-worker":
+                self.assertEqual({mount["mountPath"] for mount in container["volumeMounts"]},
+                                 {"/var/lib/haq/run", "/tmp"})
 
     def test_what_is_mounted_is_there(self):
         claims = {document["metadata"]["name"] for document in of_kind("PersistentVolumeClaim")}
