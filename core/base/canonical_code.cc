@@ -17,9 +17,9 @@ StatusCode FromCanonicalCode(int code) {
       return StatusCode::kNotFound;
     case 6:
       return StatusCode::kAlreadyExists;
-    case 7:   // PERMISSION_DENIED
-    case 9:   // FAILED_PRECONDITION
-    case 16:  // UNAUTHENTICATED
+    case 7:
+      return StatusCode::kPermissionDenied;
+    case 9:
       return StatusCode::kFailedPrecondition;
     case 8:
       return StatusCode::kResourceExhausted;
@@ -30,6 +30,8 @@ StatusCode FromCanonicalCode(int code) {
       return StatusCode::kUnsupported;
     case 15:
       return StatusCode::kDataLoss;
+    case 16:
+      return StatusCode::kUnauthenticated;
     default:  // 2 UNKNOWN, 13 INTERNAL
       return StatusCode::kInternal;
   }

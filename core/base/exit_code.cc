@@ -28,6 +28,10 @@ int ExitCodeOf(StatusCode code) {
       return 11;
     case StatusCode::kDataLoss:
       return 12;
+    case StatusCode::kUnauthenticated:
+      return 13;
+    case StatusCode::kPermissionDenied:
+      return 14;
   }
   return kExitFailure;
 }
@@ -40,7 +44,8 @@ std::string_view ExitCodeHelp() {
          "  6 already exists        7 cancelled\n"
          "  8 failed precondition   9 a limit was met\n"
          "  10 unsupported          11 deadline exceeded\n"
-         "  12 damaged data         130 interrupted (^C)\n";
+         "  12 damaged data         13 unauthenticated\n"
+         "  14 permission denied    130 interrupted (^C)\n";
 }
 
 }  // namespace haq

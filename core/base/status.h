@@ -27,6 +27,8 @@ enum class StatusCode {
   kDeadlineExceeded,    // the time allowed was over
   kUnavailable,         // try again: the other side is away or restarting
   kDataLoss,            // stored or received bytes are damaged
+  kUnauthenticated,     // the caller must say who it is: no token, or none that is known
+  kPermissionDenied,    // the caller is known, and may not do this
   kInternal,            // a defect of this program
 };
 
@@ -112,6 +114,14 @@ Status Unavailable(fmt::format_string<Args...> format, Args&&... args) {
 template <typename... Args>
 Status DataLoss(fmt::format_string<Args...> format, Args&&... args) {
   return {StatusCode::kDataLoss, fmt::format(format, std::forward<Args>(args)...)};
+}
+template <typename... Args>
+Status Unauthenticated(fmt::format_string<Args...> format, Args&&... args) {
+  return {StatusCode::kUnauthenticated, fmt::format(format, std::forward<Args>(args)...)};
+}
+template <typename... Args>
+Status PermissionDenied(fmt::format_string<Args...> format, Args&&... args) {
+  return {StatusCode::kPermissionDenied, fmt::format(format, std::forward<Args>(args)...)};
 }
 template <typename... Args>
 Status InternalError(fmt::format_string<Args...> format, Args&&... args) {

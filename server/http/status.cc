@@ -26,6 +26,10 @@ int HttpStatusOf(StatusCode code) {
       return 503;
     case StatusCode::kDataLoss:
       return 500;
+    case StatusCode::kUnauthenticated:
+      return 401;
+    case StatusCode::kPermissionDenied:
+      return 403;
     case StatusCode::kInternal:
       return 500;
   }

@@ -14,12 +14,14 @@ TEST(CanonicalCodeTest, EveryCodeOfOursHasItsNumber) {
   EXPECT_EQ(FromCanonicalCode(4), StatusCode::kDeadlineExceeded);
   EXPECT_EQ(FromCanonicalCode(5), StatusCode::kNotFound);
   EXPECT_EQ(FromCanonicalCode(6), StatusCode::kAlreadyExists);
+  EXPECT_EQ(FromCanonicalCode(7), StatusCode::kPermissionDenied);
   EXPECT_EQ(FromCanonicalCode(8), StatusCode::kResourceExhausted);
   EXPECT_EQ(FromCanonicalCode(9), StatusCode::kFailedPrecondition);
   EXPECT_EQ(FromCanonicalCode(12), StatusCode::kUnsupported);
   EXPECT_EQ(FromCanonicalCode(13), StatusCode::kInternal);
   EXPECT_EQ(FromCanonicalCode(14), StatusCode::kUnavailable);
   EXPECT_EQ(FromCanonicalCode(15), StatusCode::kDataLoss);
+  EXPECT_EQ(FromCanonicalCode(16), StatusCode::kUnauthenticated);
 }
 
 TEST(CanonicalCodeTest, NothingButZeroIsOk) {

@@ -20,6 +20,8 @@ constexpr StatusCode kEveryCode[] = {StatusCode::kOk,
                                      StatusCode::kDeadlineExceeded,
                                      StatusCode::kUnavailable,
                                      StatusCode::kDataLoss,
+                                     StatusCode::kUnauthenticated,
+                                     StatusCode::kPermissionDenied,
                                      StatusCode::kInternal};
 
 TEST(ExitCodeTest, TheDocumentedTable) {
@@ -35,6 +37,8 @@ TEST(ExitCodeTest, TheDocumentedTable) {
   EXPECT_EQ(ExitCodeOf(StatusCode::kUnsupported), 10);
   EXPECT_EQ(ExitCodeOf(StatusCode::kDeadlineExceeded), 11);
   EXPECT_EQ(ExitCodeOf(StatusCode::kDataLoss), 12);
+  EXPECT_EQ(ExitCodeOf(StatusCode::kUnauthenticated), 13);
+  EXPECT_EQ(ExitCodeOf(StatusCode::kPermissionDenied), 14);
 }
 
 TEST(ExitCodeTest, NoTwoCodesShareANumberAndNoneIsUsage) {

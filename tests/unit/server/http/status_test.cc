@@ -21,6 +21,8 @@ TEST(HttpStatusTest, EveryCodeHasItsNumber) {
       {StatusCode::kDeadlineExceeded, 504},
       {StatusCode::kUnavailable, 503},
       {StatusCode::kDataLoss, 500},
+      {StatusCode::kUnauthenticated, 401},
+      {StatusCode::kPermissionDenied, 403},
       {StatusCode::kInternal, 500},
   };
   EXPECT_EQ(table.size(), static_cast<size_t>(StatusCode::kInternal) + 1);

@@ -24,6 +24,8 @@ TEST(RpcStatus, EveryCodeHasItsCounterpart) {
       {StatusCode::kDeadlineExceeded, grpc::StatusCode::DEADLINE_EXCEEDED},
       {StatusCode::kUnavailable, grpc::StatusCode::UNAVAILABLE},
       {StatusCode::kDataLoss, grpc::StatusCode::DATA_LOSS},
+      {StatusCode::kUnauthenticated, grpc::StatusCode::UNAUTHENTICATED},
+      {StatusCode::kPermissionDenied, grpc::StatusCode::PERMISSION_DENIED},
       {StatusCode::kInternal, grpc::StatusCode::INTERNAL}};
   ASSERT_EQ(expected.size(), static_cast<size_t>(StatusCode::kInternal) + 1);
   for (const auto& [code, grpc_code] : expected) {
