@@ -56,14 +56,23 @@ int Fail(const Status& status) {
   return ExitCodeOf(status.code());
 }
 
+void WarnOfOpenDoors(const Settings& settings) {
+  std::string open;
+  if (!settings.tls.enabled()) open = "nothing is encrypted (--tls-cert, --tls-key)";
+  if (settings.tls.client_ca.empty()) {
+    open += fmt::format("{}nobody is asked who they are (--tls-client-ca)",
+                        open.empty() ? "" : ", and ");
+  }
+  if (open.empty()) return;
+  spdlog::warn("--listen {}: other machines can reach this server: {}", settings.listen, open);
+}
+
 int Run(const Settings& settings) {
   if (const Status status = CatchStopSignals(); !status.ok()) return Fail(status);
   auto server = Server::Start(settings);
   if (!server.ok()) return Fail(server.status());
   if (IsBeyondLoopback(settings.listen)) {
-    spdlog::warn(
-        "--listen {}: other machines can reach this server, which asks nobody for a password",
-        settings.listen);
+    WarnOfOpenDoors(settings);
   }
   const Ports ports = (*server)->ports();
   const std::string line =

@@ -13,6 +13,11 @@
 #include "server/http/routes.h"
 
 namespace haq::server::app {
+namespace {
+
+constexpr std::chrono::milliseconds kLookAtFiles{1000};
+
+}  // namespace
 
 Server::Server(const Settings& settings)
     : settings_(settings),
@@ -35,6 +40,7 @@ Status Server::StartParts() {
   // Before anything is touched: no model could be loaded with a wrong HAQ_CPU.
   HAQ_ASSIGN_OR_RETURN(const std::string_view kernels, runtime::KernelPath());
   metrics_.SetKernels(kernels);
+  HAQ_RETURN_IF_ERROR(ReadTls());
   // The data folder first: its lock keeps a second server away from everything that follows.
   HAQ_RETURN_IF_ERROR(OpenService());
   HAQ_RETURN_IF_ERROR(job_metrics_.Count(service_->queue()));
@@ -78,6 +84,22 @@ void Server::Stop() {
   if (metrics_server_) metrics_server_->Stop();
 }
 
+Status Server::ReadTls() {
+  if (!settings_.tls.enabled()) return {};
+  HAQ_ASSIGN_OR_RETURN(auth::Certificates read, auth::ReadCertificates(settings_.tls));
+  for (const std::string& warning : read.warnings) spdlog::warn("{}", warning);
+  certificates_ = std::make_shared<auth::CertificateStore>(settings_.tls, std::move(read));
+  certificate_watcher_ = std::make_unique<auth::FileWatcher>(
+      settings_.tls.all(), kLookAtFiles, [store = certificates_] {
+        if (const Status status = store->Reload(); !status.ok()) {
+          return spdlog::error("{}; the certificate before stays in use", status.message());
+        }
+        for (const std::string& warning : store->current()->warnings) spdlog::warn("{}", warning);
+        spdlog::info("--tls-cert: read again, for new connections");
+      });
+  return {};
+}
+
 Status Server::OpenService() {
   api::ServiceOptions options;
   options.data_dir = settings_.data_dir;
@@ -112,6 +134,7 @@ Status Server::StartHttp() {
   options.max_connections = settings_.max_http_connections;
   options.max_header_bytes = settings_.max_http_header_bytes;
   options.header_timeout = std::chrono::milliseconds(settings_.http_timeout_ms);
+  options.certificates = certificates_;
   const auto count = [this](std::string_view route, int status) {
     metrics_.CountHttp(route, status);
   };
@@ -144,6 +167,8 @@ Status Server::StartGrpc() {
   options.address = HostPort(settings_.listen, settings_.grpc_port);
   options.max_message_bytes = settings_.max_message_bytes;
   options.shutdown_timeout_ms = settings_.stop_timeout_ms;
+  options.handshake_timeout_ms = settings_.http_timeout_ms;
+  options.certificates = certificates_;
   auto grpc = rpc::StartGrpcServer(
       options, *service_, {{inference::GRPCInferenceService::service_full_name(), &inference_}});
   if (!grpc.ok()) return grpc.status().WithContext("--grpc-port");
@@ -181,7 +206,8 @@ Status Server::WritePortsFile() {
                                         {"listen", settings_.listen},
                                         {"http", http_server_->port()},
                                         {"grpc", grpc_server_->port()},
-                                        {"metrics", metrics_server_->port()}};
+                                        {"metrics", metrics_server_->port()},
+                                        {"tls", certificates_ != nullptr}};
   return WriteFileDurably(ports_file(), ports.dump() + "\n").WithContext("--data-dir");
 }
 

@@ -12,6 +12,8 @@
 #include "server/app/job_metrics.h"
 #include "server/app/settings.h"
 #include "server/app/storage_metrics.h"
+#include "server/auth/certificates.h"
+#include "server/auth/file_watcher.h"
 #include "server/http/server.h"
 #include "server/metrics/metrics.h"
 #include "server/rpc/inference_service.h"
@@ -50,6 +52,7 @@ class Server {
   explicit Server(const Settings& settings);
 
   Status StartParts();
+  Status ReadTls();
   Status OpenService();
   Status LoadModels();
   Status StartHttp();
@@ -65,6 +68,8 @@ class Server {
   bool stopped_ = false;
 
   // In the order in which they need each other.
+  std::shared_ptr<auth::CertificateStore> certificates_;  // null: no TLS
+  std::unique_ptr<auth::FileWatcher> certificate_watcher_;
   metrics::Metrics metrics_;
   JobMetrics job_metrics_{metrics_};
   serving::Repository repository_;

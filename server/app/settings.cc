@@ -78,6 +78,15 @@ void AddNetwork(Flags& flags, Settings& s) {
                   kDay);
 }
 
+void AddTls(Flags& flags, Settings& s) {
+  flags.SetGroup("Security");
+  flags.Add("--tls-cert", s.tls.certificate,
+            "PEM certificate of the server, and those that issued it: TLS on all three ports");
+  flags.Add("--tls-key", s.tls.key, "PEM key of --tls-cert, without a password");
+  flags.Add("--tls-client-ca", s.tls.client_ca,
+            "PEM certificates of who issues clients' certificates, which are required then");
+}
+
 void AddHttpBodies(Flags& flags, Settings& s) {
   flags.AddNumber("--max-http-body-bytes", s.max_http_body_bytes,
                   "Body of an HTTP request, as it is sent and decompressed", 1 << 10, kMaxMessage);
@@ -187,6 +196,9 @@ void AddProgram(Flags& flags, Settings& s) {
 
 // What no single flag can check.
 void CheckTogether(const Settings& settings) {
+  if (const auto tls = auth::ReadCertificates(settings.tls); !tls.ok()) {
+    throw CLI::ValidationError(tls.status().message());
+  }
   if (settings.serving.default_priority > settings.serving.priority_levels) {
     throw CLI::ValidationError(
         "--default-priority",
@@ -224,6 +236,7 @@ ParsedSettings ParseSettings(int argc, const char* const* argv) {
   Flags flags(app);
   AddProgram(flags, settings);
   AddNetwork(flags, settings);
+  AddTls(flags, settings);
   AddHttpBodies(flags, settings);
   AddJobs(flags, settings);
   AddServing(flags, settings);

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "server/api/limits.h"
+#include "server/auth/certificates.h"
 #include "server/jobs/queue.h"
 #include "server/sandbox/isolation.h"
 #include "server/serving/settings.h"
@@ -21,6 +22,7 @@ struct Settings {
   uint16_t http_port = 8000;
   uint16_t grpc_port = 8001;
   uint16_t metrics_port = 8002;
+  auth::CertificateFiles tls;
 
   std::filesystem::path worker_binary;  // empty: haq-worker beside this program
   int workers = 1;

@@ -1,5 +1,10 @@
 #include "server/http/connection.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cctype>
@@ -14,10 +19,13 @@ using beast::error_code;
 
 constexpr std::chrono::milliseconds kLingerTime{1000};
 constexpr size_t kLingerBytes = 1 << 20;
+constexpr std::chrono::milliseconds kLookAgain{50};
 
 Connection::Connection(asio::ip::tcp::socket socket, std::shared_ptr<Shared> shared)
     : shared_(std::move(shared)),
       stream_(std::move(socket)),
+      tls_context_(shared_->tls ? shared_->tls->Current() : nullptr),
+      look_again_(stream_.get_executor()),
       buffer_(shared_->options.max_header_bytes + (64 << 10)) {
   error_code ignored;
   stream_.socket().non_blocking(true, ignored);  // for OnReadable
@@ -35,7 +43,27 @@ void Connection::Run() {
   // Under the mutex: either Drain finds this connection, or this finds the server closed.
   const std::lock_guard lock(shared_->mutex);
   if (shared_->closed) return;
-  asio::post(stream_.get_executor(), [self = shared_from_this()] { self->ReadHeader(); });
+  asio::post(stream_.get_executor(), [self = shared_from_this()] { self->Handshake(); });
+}
+
+// A client that only connects takes a place among the connections, for the time of a header.
+void Connection::Handshake() {
+  if (!tls_context_) return ReadHeader();
+  if (draining_) return Close();
+  tls_.emplace(stream_, *tls_context_);
+  stream_.expires_after(shared_->options.header_timeout);
+  tls_->async_handshake(asio::ssl::stream_base::server,
+                        [self = shared_from_this()](error_code error) {
+                          if (error) return self->FailHandshake(error);
+                          self->ReadHeader();
+                        });
+}
+
+void Connection::FailHandshake(error_code error) {
+  if (error != asio::error::operation_aborted) {
+    spdlog::debug("http: TLS handshake failed: {}", error.message());
+  }
+  Close();
 }
 
 void Connection::Drain(bool now) {
@@ -58,15 +86,18 @@ void Connection::Answer(Response response, bool keep_alive) {
 void Connection::ReadHeader() {
   if (draining_) return Close();
   answering_ = false;
+  look_again_.cancel();
   parser_.emplace();
   parser_->header_limit(shared_->options.max_header_bytes);
   parser_->body_limit(shared_->options.max_body_bytes);
   match_ = {};
   target_ = {};
   stream_.expires_after(shared_->options.header_timeout);
-  beast::http::async_read_header(
-      stream_, buffer_, *parser_,
-      [self = shared_from_this()](error_code error, size_t) { self->OnHeader(error); });
+  WithStream([&](auto& stream) {
+    beast::http::async_read_header(
+        stream, buffer_, *parser_,
+        [self = shared_from_this()](error_code error, size_t) { self->OnHeader(error); });
+  });
 }
 
 // Decides by the header alone whether the body is worth reading.
@@ -87,9 +118,11 @@ void Connection::OnHeader(error_code error) {
     return Send(std::move(busy), false);
   }
   stream_.expires_after(shared_->options.body_timeout);
-  beast::http::async_read(
-      stream_, buffer_, *parser_,
-      [self = shared_from_this()](error_code error, size_t) { self->OnBody(error); });
+  WithStream([&](auto& stream) {
+    beast::http::async_read(
+        stream, buffer_, *parser_,
+        [self = shared_from_this()](error_code error, size_t) { self->OnBody(error); });
+  });
 }
 
 bool Connection::ReserveBody() {
@@ -153,15 +186,31 @@ void Connection::WatchForClose() {
 
 // Bytes that can be read are the next request, and say nothing of whether this answer is awaited.
 // No bytes and no end: a watch that is older than this request saw bytes that were read meanwhile.
+// Over TLS they may also be the alert that comes before the end: there the end is looked for again.
 void Connection::OnReadable(error_code error) {
   watching_ = false;
   if (!on_abort_ || error == asio::error::operation_aborted) return;
+  if (tls_) {
+    if (error || PeerHasEnded()) return std::exchange(on_abort_, nullptr)();
+    look_again_.expires_after(kLookAgain);
+    return look_again_.async_wait([self = shared_from_this()](error_code cancelled) {
+      if (!cancelled && self->on_abort_) self->WatchForClose();
+    });
+  }
   char byte = 0;
   const size_t size = error ? 0
                             : stream_.socket().receive(asio::buffer(&byte, 1),
                                                        asio::ip::tcp::socket::message_peek, error);
   if (error == asio::error::would_block) return WatchForClose();
   if (size == 0) std::exchange(on_abort_, nullptr)();
+}
+
+bool Connection::PeerHasEnded() {
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  const int socket = stream_.socket().native_handle();
+  return getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+         info.tcpi_state != TCP_ESTABLISHED;
 }
 
 // The bytes were no request within the limits: say so where somebody may still read it, and close,
@@ -171,7 +220,8 @@ void Connection::AnswerReadError(error_code error) {
   if (error == http::error::end_of_stream || error == beast::error::timeout ||
       error == asio::error::operation_aborted ||
       error.category() == asio::error::get_system_category() ||
-      error == http::error::partial_message) {
+      error.category() == asio::error::get_ssl_category() ||
+      error == asio::ssl::error::stream_truncated || error == http::error::partial_message) {
     return Close();
   }
   answering_ = true;
@@ -206,18 +256,29 @@ void Connection::Send(Response answer, bool keep_alive) {
   if (!head) response_->body() = std::move(answer.body);
   response_->content_length(size);
   stream_.expires_after(shared_->options.write_timeout);
-  beast::http::async_write(stream_, *response_,
-                           [self = shared_from_this(), keep_alive](error_code error, size_t) {
-                             self->OnWritten(error, keep_alive);
-                           });
+  WithStream([&](auto& stream) {
+    beast::http::async_write(stream, *response_,
+                             [self = shared_from_this(), keep_alive](error_code error, size_t) {
+                               self->OnWritten(error, keep_alive);
+                             });
+  });
 }
 
 void Connection::OnWritten(error_code error, bool keep_alive) {
   if (error || draining_) return Close();
   if (keep_alive) return ReadHeader();
-  stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
   stream_.expires_after(kLingerTime);
+  if (tls_) return SayEnd();
+  stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
   Linger();
+}
+
+// Waits for the client's own end too; what it sends instead is read by Linger.
+void Connection::SayEnd() {
+  tls_->async_shutdown([self = shared_from_this()](error_code error) {
+    if (error.category() != asio::error::get_ssl_category()) return self->Close();
+    self->Linger();
+  });
 }
 
 // Closing while bytes of the client are unread resets the connection, and the client may never see
@@ -234,6 +295,9 @@ void Connection::Linger() {
                           });
 }
 
-void Connection::Close() { stream_.close(); }
+void Connection::Close() {
+  look_again_.cancel();
+  stream_.close();
+}
 
 }  // namespace haq::server::http

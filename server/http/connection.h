@@ -4,8 +4,10 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -14,6 +16,7 @@
 #include <string>
 
 #include "server/http/server.h"
+#include "server/http/tls.h"
 
 namespace haq::server::http {
 
@@ -26,6 +29,7 @@ struct Shared {
   Options options;
   Router router;
   Observer observer;
+  std::unique_ptr<TlsContexts> tls;  // null: plain
 
   std::mutex mutex;
   // Guarded by mutex.
@@ -51,6 +55,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   using StringResponse = boost::beast::http::response<boost::beast::http::string_body>;
 
+  // Calls `function` with the stream that requests are read from: the socket's, or TLS over it.
+  template <typename Function>
+  void WithStream(const Function& function) {
+    if (tls_) {
+      function(*tls_);
+    } else {
+      function(stream_);
+    }
+  }
+  void Handshake();
+  void FailHandshake(boost::beast::error_code error);
   void ReadHeader();
   void OnHeader(boost::beast::error_code error);
   void OnBody(boost::beast::error_code error);
@@ -60,14 +75,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Dispatch();
   void WatchForClose();
   void OnReadable(boost::beast::error_code error);
+  // True when the other side has ended the connection, whatever bytes are still unread.
+  bool PeerHasEnded();
   void AnswerReadError(boost::beast::error_code error);
   void Send(Response response, bool keep_alive);
   void OnWritten(boost::beast::error_code error, bool keep_alive);
+  void SayEnd();
   void Linger();
   void Close();
 
   const std::shared_ptr<Shared> shared_;
   boost::beast::tcp_stream stream_;
+  std::shared_ptr<boost::asio::ssl::context> tls_context_;  // null: plain
+  std::optional<boost::beast::ssl_stream<boost::beast::tcp_stream&>> tls_;
+  boost::asio::steady_timer look_again_;
   boost::beast::flat_buffer buffer_;
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
   std::optional<StringResponse> response_;

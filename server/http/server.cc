@@ -91,10 +91,12 @@ void Server::Impl::OnAccepted(error_code error, tcp::socket socket) {
     return;
   }
   if (Full()) {
+    if (shared->observer) shared->observer("none", 503);
+    // Over TLS a handshake would be needed to say so.
+    if (shared->tls) return Accept();
     static const std::string busy = BusyAnswer();
     socket.non_blocking(true, error);
     socket.write_some(asio::buffer(busy), error);  // fits the kernel's buffer, or is dropped
-    if (shared->observer) shared->observer("none", 503);
   } else {
     socket.set_option(tcp::no_delay(true), error);
     std::make_shared<Connection>(std::move(socket), shared)->Run();
@@ -155,6 +157,9 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options, Router rou
   auto impl = std::make_unique<Impl>(options);
   impl->shared->router = std::move(router);
   impl->shared->observer = std::move(observer);
+  if (options.certificates) {
+    HAQ_ASSIGN_OR_RETURN(impl->shared->tls, TlsContexts::Create(options.certificates));
+  }
   HAQ_RETURN_IF_ERROR(impl->Listen());
   impl->Accept();
   for (int i = 0; i < std::max(1, options.threads); ++i) {

@@ -1,4 +1,4 @@
-// A small HTTP/1.1 server: bounded connections, header, body and times; one thread by default.
+// A small HTTP(S)/1.1 server: bounded connections, header, body and times; one thread by default.
 //
 // What a client can make it spend: `max_connections` sockets, each with at most `max_header_bytes`
 // and `max_body_bytes`, and all bodies together `max_buffered_bytes`. A connection is closed when
@@ -12,6 +12,7 @@
 #include <string>
 
 #include "core/base/status.h"
+#include "server/auth/certificates.h"
 #include "server/http/router.h"
 
 namespace haq::server::http {
@@ -26,10 +27,13 @@ struct Options {
   // Of requests that arrive or are being answered; more are answered 503. One always fits. Bodies
   // whose size is not told, or that are compressed, count as max_body_bytes.
   uint64_t max_buffered_bytes = 512 << 20;
-  std::chrono::milliseconds header_timeout{10'000};  // from the first byte, or idle, to the header
+  // From the first byte, or idle, to the header; and of a TLS handshake.
+  std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds body_timeout{60'000};
   std::chrono::milliseconds write_timeout{60'000};
   std::chrono::milliseconds drain_timeout{2'000};  // Stop() waits so long for answers under way
+  // HTTPS with them, of which each handshake takes those that are current; null: plain HTTP.
+  std::shared_ptr<const auth::CertificateStore> certificates = {};
 };
 
 // Called for every answer; `route` is the pattern that matched, or "none".

@@ -1,10 +1,12 @@
 #include "server/rpc/server.h"
 
 #include <grpc/grpc.h>
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -40,6 +42,9 @@ void SetKeepalive(grpc::ServerBuilder& builder) {
                              kMinClientPingMs);
 }
 
+// What gRPC calls an error is what a peer did wrong, such as a handshake that is none.
+void LogOfGrpc(gpr_log_func_args* line) { spdlog::debug("grpc: {}", line->message); }
+
 // All are matters of the process, and have to be done before a server is built.
 void PrepareGrpc() {
   static std::once_flag once;
@@ -47,6 +52,7 @@ void PrepareGrpc() {
     // Never given back: when the last user of gRPC goes, its shutdown waits for its pollers, up to
     // ten seconds. The process is about to end then and needs no tidiness.
     grpc_init();
+    gpr_set_log_function(&LogOfGrpc);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   });
@@ -93,7 +99,12 @@ Result<std::unique_ptr<GrpcServer>> StartGrpcServer(const GrpcOptions& options,
   services.push_back(std::make_unique<ArtifactService>(service));
 
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &server->port_);
+  if (options.certificates) server->tls_ = std::make_unique<ServerTls>(options.certificates);
+  builder.AddListeningPort(
+      options.address,
+      server->tls_ ? server->tls_->MakeCredentials() : grpc::InsecureServerCredentials(),
+      &server->port_);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, options.handshake_timeout_ms);
   // Without this a second server would share the port and take half of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   SetKeepalive(builder);

@@ -10,6 +10,8 @@
 
 #include "core/base/status.h"
 #include "server/api/service.h"
+#include "server/auth/certificates.h"
+#include "server/rpc/credentials.h"
 
 namespace haq::server::rpc {
 
@@ -17,6 +19,9 @@ struct GrpcOptions {
   std::string address = "127.0.0.1:8001";  // port 0: any free one
   int64_t max_message_bytes = 64 << 20;    // of a request or answer of the public services
   int shutdown_timeout_ms = 5'000;         // how long calls may finish
+  int handshake_timeout_ms = 10'000;       // for a new connection's first bytes, TLS or not
+  // TLS on the address with them; null: plain.
+  std::shared_ptr<const auth::CertificateStore> certificates = {};
 };
 
 struct NamedService {
@@ -45,6 +50,7 @@ class GrpcServer {
 
   GrpcOptions options_;
   int port_ = 0;
+  std::unique_ptr<ServerTls> tls_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::vector<std::string> public_names_;  // of the services on the address
   std::unique_ptr<grpc::Server> public_server_;

@@ -55,6 +55,12 @@ TEST_F(SettingsTest, Defaults) {
   EXPECT_FALSE(parsed.settings->log_json);
 }
 
+TEST_F(SettingsTest, CertificatesAreReadToBeChecked) {
+  EXPECT_THAT(Failure({"--tls-cert", "/absent.pem", "--tls-key", "/absent.key", "--check-config"}),
+              HasSubstr("--tls-cert: cannot open /absent.pem"));
+  EXPECT_THAT(Failure({"--tls-key", "/absent.key"}), HasSubstr("--tls-key: needs --tls-cert"));
+}
+
 TEST_F(SettingsTest, FlagsWinOverVariables) {
   setenv("HAQ_MAX_BATCH", "7", 1);
   setenv("HAQ_LISTEN", "::1", 1);
