@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <exception>
 #include <sstream>
 #include <utility>
@@ -15,7 +14,6 @@
 namespace haq::client {
 namespace {
 
-constexpr const char* kDefaultServer = "127.0.0.1:8001";
 // UTF-8 that is broken (a file name, say) is printed with a replacement character.
 constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
 
@@ -40,10 +38,7 @@ CLI::Validator NumberFrom(double least, double most) {
       "");
 }
 
-App::App(std::FILE* out, std::FILE* err) : out_(out), err_(err) {
-  const char* server = std::getenv("HAQ_SERVER");
-  server_ = server != nullptr && *server != '\0' ? server : kDefaultServer;
-}
+App::App(std::FILE* out, std::FILE* err) : out_(out), err_(err) {}
 
 CLI::App* App::AddGroup(CLI::App* parent, const std::string& name, const std::string& description) {
   CLI::App* group = parent->add_subcommand(name, description);
@@ -53,12 +48,7 @@ CLI::App* App::AddGroup(CLI::App* parent, const std::string& name, const std::st
 }
 
 void App::AddCommonOptions(CLI::App* command) {
-  command
-      ->add_option("--server", server_,
-                   fmt::format("HOST:PORT or unix:PATH of the server (HAQ_SERVER; default {})",
-                               kDefaultServer))
-      ->type_name("HOST:PORT")
-      ->group("Common options");
+  connection_flags_.AddTo(command);
   command
       ->add_option("--timeout", timeout_s_,
                    "Seconds that one call may take, 0 for no end (default 60); transfers and "
@@ -79,14 +69,13 @@ CLI::App* App::AddCommand(CLI::App* parent, const std::string& name, const std::
   return command;
 }
 
-Client& App::client() {
-  if (!client_) {
-    ClientOptions options;
-    options.server = server_;
-    options.timeout_ms = static_cast<int64_t>(timeout_s_ * 1000);
-    client_ = std::make_unique<Client>(options);
-  }
-  return *client_;
+// Nothing is sent before the first call.
+Status App::Connect() {
+  HAQ_ASSIGN_OR_RETURN(Connection connection, connection_flags_.Resolve());
+  for (const std::string& warning : connection.warnings) Hint("haq: warning: " + warning);
+  connection.options.timeout_ms = static_cast<int64_t>(timeout_s_ * 1000);
+  client_ = std::make_unique<Client>(std::move(connection.options));
+  return {};
 }
 
 void App::Print(std::string_view text) const { std::fwrite(text.data(), 1, text.size(), out_); }
@@ -105,7 +94,10 @@ void App::Hint(std::string_view line) const {
 }
 
 int App::Run() {
-  const Result<int> result = action_ ? action_() : Result<int>(kExitOk);
+  const Status connected = Connect();
+  const Result<int> result = !connected.ok() ? Result<int>(connected)
+                             : action_       ? action_()
+                                             : Result<int>(kExitOk);
   std::fflush(out_);
   if (result.ok()) return *result;
   const Status& status = result.status();

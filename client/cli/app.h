@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "client/cli/connection.h"
 #include "client/lib/client.h"
 #include "core/base/status.h"
 
@@ -30,10 +31,11 @@ class App {
   // A group of commands, such as `haq models`.
   static CLI::App* AddGroup(CLI::App* parent, const std::string& name,
                             const std::string& description);
-  // --server, --json, --timeout.
+  // Those of ConnectionFlags, --json, --timeout.
   void AddCommonOptions(CLI::App* command);
 
-  Client& client();
+  // For actions.
+  Client& client() { return *client_; }
   bool json() const { return json_; }
   std::FILE* err() const { return err_; }
   // null when the output is for a program: no progress then.
@@ -50,7 +52,9 @@ class App {
  private:
   std::FILE* out_;
   std::FILE* err_;
-  std::string server_;
+  Status Connect();
+
+  ConnectionFlags connection_flags_;
   double timeout_s_ = 60;
   bool json_ = false;
   Action action_;

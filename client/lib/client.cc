@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "client/lib/channel.h"
+#include "client/lib/diagnosis.h"
 #include "client/lib/names.h"
 #include "client/lib/stubs.h"
 
@@ -37,6 +38,12 @@ Status StatusOf(const Result<google::protobuf::Empty>& result) { return result.s
 
 Status Describe(const ClientOptions& options, const grpc::Status& status) {
   Status described = FromGrpc(status);
+  // gRPC's own messages begin so when there is no connection.
+  if (described.code() == StatusCode::kUnavailable &&
+      described.message().starts_with("failed to connect")) {
+    const std::string reason = DiagnoseConnection(options);
+    if (!reason.empty()) return Unavailable("server {}: {}", options.server, reason);
+  }
   if (described.code() == StatusCode::kUnavailable ||
       described.code() == StatusCode::kDeadlineExceeded) {
     return described.WithContext("server " + options.server);

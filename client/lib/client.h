@@ -24,8 +24,18 @@
 
 namespace haq::client {
 
+// What is PEM here is the text itself, not a file's name.
+struct TlsOptions {
+  bool enabled = false;
+  std::string ca_pem;                    // who the server's certificate is from; "": the system's
+  std::string certificate_pem, key_pem;  // the client's own, for servers that ask for one
+  std::string server_name;               // in the server's certificate; "": the host of `server`
+};
+
 struct ClientOptions {
   std::string server = "127.0.0.1:8001";  // HOST:PORT, or unix:PATH
+  TlsOptions tls;
+  std::string token;  // sent with every call, "" is none
   // One call, its retries included; 0 is without end. Transfers and WatchJob have no deadline, and
   // neither has CreateDataset, during which the server reads every image.
   int64_t timeout_ms = 60'000;

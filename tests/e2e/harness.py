@@ -21,6 +21,7 @@ SHARED = pathlib.Path(os.environ.get("HAQ_SHARED", ROOT.parent / "shared"))
 sys.path.insert(0, str(STUBS))
 
 import grpc  # noqa: E402
+import security  # noqa: E402
 
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 
@@ -29,6 +30,8 @@ PREPROCESS = ROOT / "deploy/demo/model/preprocess.json"
 INPUT_SHAPE = "3,32,32"
 CALIBRATION = DATA / "calibration"
 EVALUATION = DATA / "test"
+# The same tests over TLS.
+SECURE = os.environ.get("HAQ_E2E_SECURE") == "1"
 DEADLINE_S = 120  # of anything that a test waits for
 
 
@@ -75,6 +78,12 @@ class Server:
         self.data_dir = self.folder / "data"
         self.log_path = self.folder / "server.log"
         self.arguments = arguments
+        self.client_env = {}
+        self.authority = security.Authority(self.folder) if SECURE else None
+        if SECURE:
+            certificate, key = self.authority.issue("server")
+            self.arguments = ("--tls-cert", certificate, "--tls-key", key, *arguments)
+            self.client_env["HAQ_TLS_CA"] = str(self.authority.certificate)
         self.process = None
         self.ports = {"http": 0, "grpc": 0, "metrics": 0}
 
@@ -86,7 +95,7 @@ class Server:
         for name, port in self.ports.items():
             command += [f"--{name}-port", str(port)]
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command + list(self.arguments), stdout=log, stderr=log,
+            self.process = subprocess.Popen(command + list(map(str, self.arguments)), stdout=log, stderr=log,
                                             env=self.env)
 
         def listening():
@@ -136,14 +145,25 @@ class Server:
         return code
 
     def haq(self, *arguments):
-        return run("haq", *arguments, env={"HAQ_SERVER": self.address})
+        return run("haq", *arguments, env={"HAQ_SERVER": self.address, **self.client_env})
 
     def haq_process(self, *arguments):
         return subprocess.Popen([str(BIN / "haq"), *map(str, arguments)], stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True, env={**os.environ, "HAQ_SERVER": self.address})
+                                stderr=subprocess.PIPE, text=True, env={**os.environ, "HAQ_SERVER": self.address, **self.client_env})
 
     def channel(self):
-        return grpc.insecure_channel(self.address, options=[("grpc.max_receive_message_length", 64 << 20)])
+        options = [("grpc.max_receive_message_length", 64 << 20)]
+        if not SECURE:
+            return grpc.insecure_channel(self.address, options=options)
+        credentials = grpc.ssl_channel_credentials(self.authority.certificate.read_bytes())
+        return grpc.secure_channel(self.address, credentials, options=options)
+
+    def url(self, path, port="http"):
+        return f"http{'s' if SECURE else ''}://127.0.0.1:{self.ports[port]}/{path}"
+
+    @property
+    def curl_arguments(self):
+        return ["--cacert", str(self.authority.certificate)] if SECURE else []
 
 
 class ServerTest(unittest.TestCase):

@@ -29,7 +29,7 @@ class Http(ServerTest):
         headers = self.server.folder / "headers"
         done = subprocess.run(["curl", "-s", "-S", "-D", str(headers), *arguments,
                                *(["--data-binary", "@-"] if body is not None else []),
-                               f"http://127.0.0.1:{self.server.ports['http']}/v2/{path}"],
+                               *self.server.curl_arguments, self.server.url(f"v2/{path}")],
                               input=body, capture_output=True, timeout=harness.DEADLINE_S)
         self.assertEqual(done.returncode, 0, done.stderr)
         # A "100 Continue" may come before.
