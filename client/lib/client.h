@@ -34,8 +34,8 @@ struct TlsOptions {
 
 struct ClientOptions {
   std::string server = "127.0.0.1:8001";  // HOST:PORT, or unix:PATH
-  TlsOptions tls;
-  std::string token;  // sent with every call, "" is none
+  TlsOptions tls = {};
+  std::string token = {};  // sent with every call, "" is none
   // One call, its retries included; 0 is without end. Transfers and WatchJob have no deadline, and
   // neither has CreateDataset, during which the server reads every image.
   int64_t timeout_ms = 60'000;
