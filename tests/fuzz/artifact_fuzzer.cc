@@ -1,11 +1,13 @@
 // Any bytes as a .haq file, twice: as they are, and with size and checksum put right, so that the
 // damage reaches the structure. What the reader accepts must be written back to the same bytes, and
-// must run, when it is small: in a batch the same as alone.
+// must run, when it is small: in a batch the same as alone. What its metadata says of clipping is
+// refused or fits the model.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
+#include "core/artifact/clipping.h"
 #include "core/artifact/file.h"
 #include "core/runtime/session.h"
 
@@ -91,11 +93,25 @@ void RunModel(artifact::Model model) {
   Check(both == single, "a batch is its samples");
 }
 
+void CheckClipping(const artifact::Model& model) {
+  const auto clipping = artifact::ReadClipping(model);
+  if (!clipping.ok()) return;
+  for (const artifact::TensorClipping& tensor : clipping->tensors) {
+    Check(tensor.tensor >= 0 && static_cast<size_t>(tensor.tensor) < model.tensors.size(),
+          "clipping is of a tensor");
+    const artifact::Tensor& of = model.tensors[static_cast<size_t>(tensor.tensor)];
+    Check(of.type == artifact::DataType::kUint8 && (tensor.low || tensor.high), "of its ends");
+    Check(tensor.clipped >= 0 && tensor.clipped <= clipping->images * of.ElementCount(),
+          "and of its elements");
+  }
+}
+
 void Try(const std::vector<uint8_t>& bytes) {
   auto model = artifact::Parse(bytes);
   if (!model.ok()) return;
   auto written = artifact::Serialize(*model);
   Check(written.ok() && *written == bytes, "what is read is what is written");
+  CheckClipping(*model);
   if (IsSmall(*model)) RunModel(*std::move(model));
 }
 

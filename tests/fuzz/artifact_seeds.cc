@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "core/artifact/clipping.h"
 #include "core/artifact/file.h"
 #include "tests/support/model_builder.h"
 #include "tests/support/random_models.h"
@@ -88,6 +89,9 @@ int main(int argc, char** argv) {
   const std::filesystem::path folder = argv[1];
   bool ok = Write(haq::test::EveryOperator(), folder / "seed_every_operator");
   ok = Write(haq::test::EveryWideOperator(), folder / "seed_every_wide_operator") && ok;
+  haq::artifact::Model watched = haq::test::EveryOperator();
+  haq::artifact::WriteClipping({7, {{watched.input, true, true, 3}}}, watched);
+  ok = Write(watched, folder / "seed_clipping") && ok;
   for (const Seed& seed : kSeeds) {
     ModelBuilder builder(seed.shape, 1);
     const int32_t output = seed.build(builder);
