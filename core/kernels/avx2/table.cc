@@ -11,12 +11,14 @@
 #include "core/kernels/avx2/linear.h"
 #include "core/kernels/avx2/tiles.h"
 #include "core/kernels/avx2/wide.h"
+#include "core/kernels/avx2/winograd.h"
 #include "core/kernels/ref/portable.h"
 #include "core/kernels/simd/channel_block.h"
 #include "core/kernels/simd/conv.h"
 #include "core/kernels/simd/depthwise.h"
 #include "core/kernels/simd/linear.h"
 #include "core/kernels/simd/row_operators.h"
+#include "core/kernels/simd/winograd.h"
 
 namespace haq::kernels {
 namespace avx2 {
@@ -64,6 +66,37 @@ void WideRowOf(const wide::Row& row) {
   ref::WideRow(rest);
 }
 
+// Three by three convolutions take fewer products than their definition has, where that pays.
+const simd::WinogradIsa& Winograd() {
+  static const simd::WinogradIsa isa = [] {
+    simd::WinogradIsa made{8, kMaxPixels, &TransformPatch, {}, &StoreWinograd, &WidenLevels};
+    std::copy(std::begin(kWinogradDots), std::end(kWinogradDots), made.dots);
+    return made;
+  }();
+  return isa;
+}
+
+size_t ConvPackedBytes(const ConvShape& s) {
+  return simd::IsWinograd(s) ? simd::WinogradPackedBytes(Winograd(), s)
+                             : simd::ConvPackedBytes(Tiles(), s);
+}
+void ConvPack(const ConvShape& s, const int8_t* weight, const ChannelRequantize* channels,
+              void* packed) {
+  if (simd::IsWinograd(s)) return simd::WinogradPack(Winograd(), s, weight, channels, packed);
+  simd::ConvPack(Tiles(), s, weight, channels, packed);
+}
+size_t ConvWorkspaceBytes(const ConvShape& s) {
+  return simd::IsWinograd(s) ? simd::WinogradWorkspaceBytes(Winograd(), s)
+                             : simd::ConvWorkspaceBytes(Tiles(), s);
+}
+void ConvRun(const ConvShape& s, const TensorRequantize& r, const Residual& residual,
+             const void* packed, const uint8_t* in, uint8_t* out, void* workspace, Part part) {
+  if (simd::IsWinograd(s)) {
+    return simd::WinogradRun(Winograd(), s, r, residual, packed, in, out, workspace, part);
+  }
+  simd::ConvRun(Tiles(), s, r, residual, packed, in, out, workspace, part);
+}
+
 constexpr simd::RowIsa kRows{&AddRow,   &QuantizeRow, &InterleaveThree,
                              &MaxPixel, &SumPixels,   &StoreSums};
 
@@ -74,13 +107,7 @@ const KernelTable& Avx2Kernels() {
   using namespace avx2;
   static const KernelTable kTable{
       "avx2",
-      {[](const ConvShape& s) { return simd::ConvPackedBytes(Tiles(), s); },
-       [](const ConvShape& s, const int8_t* weight, const ChannelRequantize* channels,
-          void* packed) { simd::ConvPack(Tiles(), s, weight, channels, packed); },
-       [](const ConvShape& s) { return simd::ConvWorkspaceBytes(Tiles(), s); },
-       [](const ConvShape& s, const TensorRequantize& r, const Residual& residual,
-          const void* packed, const uint8_t* in, uint8_t* out, void* workspace,
-          Part part) { simd::ConvRun(Tiles(), s, r, residual, packed, in, out, workspace, part); }},
+      {&ConvPackedBytes, &ConvPack, &ConvWorkspaceBytes, &ConvRun},
       {[](const ConvShape& s) { return simd::DepthwisePackedBytes(kDepthwise, s); },
        [](const ConvShape& s, const int8_t* weight, const ChannelRequantize* channels,
           void* packed) { simd::DepthwisePack(kDepthwise, s, weight, channels, packed); },

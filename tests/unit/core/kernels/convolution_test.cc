@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "core/kernels/simd/winograd.h"
 #include "tests/unit/core/kernels/kernel_test.h"
 
 namespace haq::kernels {
@@ -156,6 +157,36 @@ TEST_P(ConvolutionTest, RowsAroundTileSizes) {
   deep.kernel_h = deep.kernel_w = 3, deep.pad_top = deep.pad_left = 1;
   deep.in_h = deep.out_h = 20, deep.in_w = deep.out_w = 20;
   Check(deep, table().conv);
+}
+
+// Shapes for which instruction sets have another algorithm (simd/winograd.h), and their neighbours.
+TEST_P(ConvolutionTest, ThreeByThreeOfManyChannels) {
+  Interior interior;
+  for (int i = 0; i < 150 && !HasFailure(); ++i) {
+    ConvShape s;
+    s.kernel_h = s.kernel_w = 3;
+    s.in_c = OneIn(4) ? 16 * Int(1, 6) : Int(14, 90), s.out_c = Int(14, 70);
+    s.out_h = Int(3, OneIn(4) ? 20 : 9), s.out_w = Int(3, OneIn(4) ? 40 : 9);
+    s.pad_top = Int(0, 3), s.pad_left = Int(0, 3);
+    // What is padded after the image follows from the input's size.
+    s.in_h = std::max(1, s.out_h + 2 - s.pad_top - Int(0, 3));
+    s.in_w = std::max(1, s.out_w + 2 - s.pad_left - Int(0, 3));
+    s.input_zero = ZeroPoint();
+    interior.Count(Check(s, table().conv));
+  }
+  EXPECT_GT(interior.fraction(), 0.4);
+}
+
+// Where four times a sum is as large as int32 allows, and one channel more.
+TEST_P(ConvolutionTest, ThreeByThreeWithTheLongestSums) {
+  for (int i = 0; i < 12 && !HasFailure(); ++i) {
+    ConvShape s;
+    s.kernel_h = s.kernel_w = 3, s.pad_top = s.pad_left = 1;
+    s.in_h = s.out_h = s.in_w = s.out_w = 4;
+    s.in_c = simd::kMaxWinogradChannels + i % 2, s.out_c = 16;
+    s.input_zero = ZeroPoint();
+    Check(s, table().conv);
+  }
 }
 
 TEST_P(ConvolutionTest, LongestSums) {
