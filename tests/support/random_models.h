@@ -17,4 +17,9 @@ artifact::Model EveryOperator(uint64_t seed = 1);
 // The same of the operators that 16-bit tensors have, with both widths at their inputs and outputs.
 artifact::Model EveryWideOperator(uint64_t seed = 1);
 
+// A network of random structure: chains, branches that meet in additions and concatenations,
+// residuals, and every kind of window, over an image of random size; in every fourth some tensors
+// have 16 bits.
+artifact::Model RandomNetwork(uint64_t seed);
+
 }  // namespace haq::test

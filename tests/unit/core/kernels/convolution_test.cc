@@ -12,24 +12,28 @@ class ConvolutionTest : public KernelTest {
   void RandomAxis(int kernel_max, int32_t& in, int32_t& out, int32_t& kernel, int32_t& stride,
                   int32_t& dilation, int32_t& before) {
     kernel = Int(1, kernel_max);
-    stride = Int(1, 3);
+    stride = Int(1, OneIn(8) ? 9 : 3);
     dilation = OneIn(4) ? Int(2, 3) : 1;
     const int reach = (kernel - 1) * dilation + 1;
-    before = OneIn(3) ? 0 : Int(0, reach);
-    const int after = OneIn(3) ? 0 : Int(0, reach);
-    in = Int(1, 12);
+    const int pad_max = OneIn(8) ? 3 * reach : reach;  // windows without a pixel of the image
+    before = OneIn(3) ? 0 : Int(0, pad_max);
+    const int after = OneIn(3) ? 0 : Int(0, pad_max);
+    in = Int(1, OneIn(10) ? 40 : 12);
     if (in + before + after < reach) in = reach;
     out = (in + before + after - reach) / stride + 1;
   }
 
   ConvShape RandomShape(bool depthwise) {
     ConvShape s;
-    const int kernel_max = OneIn(2) ? 1 : 5;
+    const int kernel_max = OneIn(2) ? 1 : OneIn(4) ? 7 : 5;
     RandomAxis(kernel_max, s.in_h, s.out_h, s.kernel_h, s.stride_h, s.dilation_h, s.pad_top);
     RandomAxis(kernel_max, s.in_w, s.out_w, s.kernel_w, s.stride_w, s.dilation_w, s.pad_left);
     s.input_zero = ZeroPoint();
     if (depthwise) {
-      s.groups = s.in_c = s.out_c = Int(1, 50);
+      s.groups = s.in_c = s.out_c = Int(1, OneIn(6) ? 200 : 50);
+    } else if (OneIn(8)) {  // every channel gives several
+      s.groups = s.in_c = Int(1, 40);
+      s.out_c = s.groups * Int(2, 4);
     } else {
       s.groups = OneIn(3) ? Int(2, 4) : 1;
       s.in_c = s.groups * Int(1, OneIn(4) ? 40 : 9);

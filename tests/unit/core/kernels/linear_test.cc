@@ -37,7 +37,11 @@ HAQ_FOR_ALL_TABLES(LinearTest);
 TEST_P(LinearTest, EqualsTheDefinition) {
   Interior interior;
   for (int i = 0; i < 2000 && !HasFailure(); ++i) {
-    interior.Count(Check({Int(1, OneIn(4) ? 300 : 80), Int(1, 40)}, Int(1, 9)));
+    interior.Count(Check({Int(1, OneIn(20)  ? 5000
+                                 : OneIn(4) ? 300
+                                            : 80),
+                          Int(1, OneIn(4) ? 70 : 40)},
+                         Int(1, OneIn(8) ? 17 : 9)));
   }
   EXPECT_GT(interior.fraction(), 0.4);
 }
