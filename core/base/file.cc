@@ -120,7 +120,8 @@ Status WriteFileDurably(const std::filesystem::path& path, std::string_view text
 }
 
 Result<MappedFile> MappedFile::Open(const std::filesystem::path& path) {
-  FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Without waiting for the writer of a named pipe, which is refused below.
+  FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) return SystemError(path, "open");
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return SystemError(path, "examine");

@@ -32,6 +32,7 @@ Status SyncFolder(const std::filesystem::path& folder);
 // unlinked; a file that is truncated by somebody else while mapped is outside the contract.
 class MappedFile {
  public:
+  // kFailedPrecondition for what is no regular file; never waits.
   static Result<MappedFile> Open(const std::filesystem::path& path);
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;

@@ -1,6 +1,7 @@
 #include "core/base/file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 
@@ -28,6 +29,17 @@ TEST_F(FileTest, WhatWasWrittenIsReadAndMapped) {
   EXPECT_EQ(std::string(mapped->bytes().begin(), mapped->bytes().end()), "newer");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1)
       << "a temporary file was left behind";
+}
+
+// A named pipe without a writer would be waited for.
+TEST_F(FileTest, OnlyRegularFilesAreMapped) {
+  ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  for (const std::filesystem::path& path :
+       {folder_ / "pipe", folder_, std::filesystem::path("/dev/zero")}) {
+    const Status status = MappedFile::Open(path).status();
+    EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << path;
+    EXPECT_NE(status.message().find("not a regular file"), std::string::npos) << status.message();
+  }
 }
 
 TEST_F(FileTest, ReleasedPagesComeBack) {
