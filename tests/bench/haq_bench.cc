@@ -36,6 +36,9 @@ struct Arguments {
 
 using Model = std::shared_ptr<const LoadedModel>;
 
+// Of the real values of all images of `run`.
+constexpr int64_t kMaxInputBytes = int64_t{4} << 30;
+
 Result<Model> LoadModel(const std::string& path, double* load_ms) {
   const double start = WallSeconds();
   HAQ_ASSIGN_OR_RETURN(artifact::Model model, artifact::Load(path));
@@ -68,6 +71,11 @@ std::vector<float> MakeInput(const LoadedModel& model, int64_t batch) {
 Status RunInTurn(Session& session, const Arguments& arguments, std::vector<double>* times) {
   const int64_t batch = arguments.batch;
   const int64_t batches = (arguments.images + batch - 1) / batch;
+  const int64_t image_bytes = session.model().input_elements() * int64_t{sizeof(float)};
+  if (batches * batch > kMaxInputBytes / image_bytes) {
+    return InvalidField("--images", "{} images of {} bytes in batches of {}, {} bytes are allowed",
+                        arguments.images, image_bytes, batch, kMaxInputBytes);
+  }
   const std::vector<float> inputs = MakeInput(session.model(), batches * batch);
   const size_t elements = static_cast<size_t>(session.model().input_elements() * batch);
   std::vector<float> output(static_cast<size_t>(session.model().output_elements() * batch));
@@ -288,7 +296,10 @@ int Main(int argc, char** argv) {
     command->add_flag("--skip-self-test", arguments.skip_self_test,
                       "Do not run the artifact's golden inputs first");
     command->add_option("--seconds", arguments.seconds, "How long (default 2)")
-        ->check(CLI::Range(0.01, 3600.0));
+        ->check(CLI::Range(0.01, 3600.0))
+        ->check([](const std::string& text) {
+          return text.find_first_of("nN") == std::string::npos ? "" : "not a number: " + text;
+        });
   }
   root.get_subcommand("run")
       ->add_option("--images", arguments.images,
