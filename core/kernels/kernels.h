@@ -4,7 +4,8 @@
 //
 // Images are [H, W, C] of uint8, one sample a call. Every sum of products must stay inside int32,
 // bias and partial sums included: artifact::Verify proves it from the weights. Outputs never
-// overlap inputs. All functions are pure and may run in parallel.
+// overlap inputs, but for a convolution's residual, which may be the output itself. All functions
+// are pure and may run in parallel.
 #pragma once
 
 #include <cstddef>
@@ -88,7 +89,9 @@ struct Dims {
   int32_t size[kMaxRank] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
 };
 
-// A tensor of the output's shape that a convolution adds before its last rounding.
+// A tensor of the output's shape that a convolution adds before its last rounding. It may be the
+// output's memory where the output's pixels are consecutive: every level is read before its place
+// is written.
 struct Residual {
   const uint8_t* levels = nullptr;  // nullptr: none
   ResidualRequantize requantize;

@@ -8,6 +8,7 @@
 namespace haq::runtime {
 namespace {
 
+using artifact::Layer;
 using artifact::Model;
 
 // A stretch of memory and the layers [first, last] during which its content is needed; -1 is the
@@ -26,11 +27,27 @@ struct Homes {
 // Layers that read each tensor, the model's reader of its output included.
 std::vector<int> CountReaders(const Model& model) {
   std::vector<int> readers(model.tensors.size());
-  for (const artifact::Layer& layer : model.layers) {
+  for (const Layer& layer : model.layers) {
     for (const int32_t input : layer.inputs) ++readers[input];
   }
   ++readers[model.output];
   return readers;
+}
+
+// The last layer that reads each tensor; nullptr for the model's output, which is read after all.
+std::vector<const Layer*> FindLastReaders(const Model& model) {
+  std::vector<const Layer*> last(model.tensors.size());
+  for (const Layer& layer : model.layers) {
+    for (const int32_t input : layer.inputs) last[input] = &layer;
+  }
+  last[model.output] = nullptr;
+  return last;
+}
+
+// Whether nobody needs the residual of a convolution when its output is written, under that name.
+bool ReplacesResidual(const Layer& layer, const std::vector<const Layer*>& last_readers) {
+  return layer.inputs.size() == 2 && layer.inputs[0] != layer.inputs[1] &&
+         last_readers[layer.inputs[1]] == &layer;
 }
 
 Homes FindHomes(const Model& model) {
@@ -38,11 +55,17 @@ Homes FindHomes(const Model& model) {
   Homes homes{std::vector<int32_t>(count), std::vector<size_t>(count), std::vector<size_t>(count)};
   std::iota(homes.roots.begin(), homes.roots.end(), 0);
   const std::vector<int> readers = CountReaders(model);
-  std::vector<bool> convolved(count);
-  for (const artifact::Layer& layer : model.layers) {
+  const std::vector<const Layer*> last_readers = FindLastReaders(model);
+  std::vector<bool> convolved(count), reshaped(count);  // reshaped: by root
+  for (const Layer& layer : model.layers) {
     convolved[layer.output] = std::holds_alternative<artifact::Conv2d>(layer.op);
     if (std::holds_alternative<artifact::Reshape>(layer.op)) {
       homes.roots[layer.output] = homes.roots[layer.inputs[0]];
+      reshaped[homes.roots[layer.output]] = true;
+    }
+    if (convolved[layer.output] && ReplacesResidual(layer, last_readers) &&
+        !reshaped[homes.roots[layer.inputs[1]]]) {
+      homes.roots[layer.output] = homes.roots[layer.inputs[1]];
     }
     const auto* concat = std::get_if<artifact::Concat>(&layer.op);
     const std::vector<int32_t>& shape = model.tensors[layer.output].shape;
@@ -66,7 +89,7 @@ std::vector<Block> FindLifetimes(const Model& model, const std::vector<int32_t>&
   for (Block& block : blocks) block.first = end;
   blocks[model.input].first = -1;
   for (size_t i = 0; i < model.layers.size(); ++i) {
-    const artifact::Layer& layer = model.layers[i];
+    const Layer& layer = model.layers[i];
     const auto now = static_cast<int64_t>(i);
     Block& output = blocks[roots[layer.output]];
     output.first = std::min(output.first, now);

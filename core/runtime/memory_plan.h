@@ -33,7 +33,9 @@ struct MemoryPlan {
 };
 
 // Tensors that are never alive together share bytes; both sides of a Reshape are the same bytes;
-// what a convolution computes for a concatenation of channels alone is written in its place there.
+// what a convolution computes for a concatenation of channels alone is written in its place there;
+// a convolution writes over its residual where nobody reads that later, unless it writes into a
+// concatenation or the residual has been reshaped.
 // A layer's output never overlaps its inputs otherwise. The model has been verified.
 MemoryPlan PlanMemory(const artifact::Model& model);
 

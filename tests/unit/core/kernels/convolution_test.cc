@@ -67,18 +67,24 @@ class ConvolutionTest : public KernelTest {
     for (int run = 0; run < 2; ++run) {  // the second finds a used workspace
       // In a wider tensor, of which the rest is left alone; the whole or in parts.
       ConvShape wide = s;
-      if (OneIn(4)) wide.out_stride = s.out_c + Int(1, 40);
+      const bool in_place = residual.levels != nullptr && OneIn(2);
+      if (!in_place && OneIn(4)) wide.out_stride = s.out_c + Int(1, 40);
       const int32_t parts = OneIn(3) ? Int(2, 5) : 1;
       const std::vector<uint8_t> wanted = Spread(expected, s.out_c, wide.OutStride(), uint8_t(run));
       const test::GuardedBuffer out(wanted.size());
       std::memset(out.data(), run, out.size());
+      Residual added = residual;
+      if (in_place) {
+        std::copy_n(residual.levels, out.size(), out.data());
+        added.levels = out.data();
+      }
       for (int32_t part = 0; part < parts; ++part) {
-        kernel.run(wide, tensor, residual, packed->data(), in->data(), out.data(),
-                   workspace->data(), {part, parts});
+        kernel.run(wide, tensor, added, packed->data(), in->data(), out.data(), workspace->data(),
+                   {part, parts});
       }
       EXPECT_TRUE(std::equal(wanted.begin(), wanted.end(), out.data()))
           << Describe(s) << " stride " << wide.OutStride() << " parts " << parts << " residual "
-          << (residual.levels != nullptr);
+          << (residual.levels != nullptr) << " in place " << in_place;
     }
     return expected;
   }
