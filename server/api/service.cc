@@ -78,31 +78,51 @@ Status Service::Recover() {
     transaction.DeleteRequestsBefore(now_us - options_.keep_requests_hours * kHourUs);
     return {};
   }));
-  HAQ_RETURN_IF_ERROR(RemoveUnusedBlobs(now_us - options_.keep_unused_blobs_hours * kHourUs));
+  HAQ_RETURN_IF_ERROR(RemoveUnusedBlobs());
   if (options_.lease_check_period_ms > 0) {
     lease_thread_ = std::thread([this] { CheckLeases(); });
   }
   return {};
 }
 
-Status Service::RemoveUnusedBlobs(int64_t before_us) {
-  const std::vector<std::string> old = blobs_->ListOlderThan(before_us);
-  if (old.empty()) return {};
-  return metadata_->Write([&](store::Transaction& transaction) -> Status {
-    for (const std::string& sha256 : old) {
-      if (!transaction.IsReferenced(sha256)) HAQ_RETURN_IF_ERROR(blobs_->Remove(sha256));
-    }
-    return {};
-  });
+Status Service::RemoveUnusedBlobs() {
+  const int64_t before_us = clock_.NowUs() - options_.gc_grace_s * 1'000'000;
+  int64_t blobs = 0, bytes = 0;
+  for (const std::string& sha256 : blobs_->ListOlderThan(before_us)) {
+    bool referenced = false;
+    HAQ_RETURN_IF_ERROR(metadata_->Read([&](store::Transaction& transaction) -> Status {
+      referenced = transaction.IsReferenced(sha256);
+      return {};
+    }));
+    if (referenced) continue;
+    // Inside a write transaction, so that nothing can begin to refer to it meanwhile; one for each,
+    // so that others get in between.
+    HAQ_RETURN_IF_ERROR(metadata_->Write([&](store::Transaction& transaction) -> Status {
+      if (transaction.IsReferenced(sha256)) return {};
+      HAQ_ASSIGN_OR_RETURN(const int64_t freed, blobs_->RemoveIfOlderThan(sha256, before_us));
+      blobs += freed > 0 ? 1 : 0;
+      bytes += freed;
+      return {};
+    }));
+  }
+  if (blobs > 0) spdlog::info("removed {} blobs ({} bytes) that nothing refers to", blobs, bytes);
+  if (options_.on_blobs_removed) options_.on_blobs_removed(blobs, bytes);
+  return {};
 }
 
 void Service::CheckLeases() {
   const auto period = std::chrono::milliseconds(options_.lease_check_period_ms);
+  const int64_t gc_period_us = options_.gc_period_s * 1'000'000;
+  int64_t collected_us = clock_.NowUs();
   std::unique_lock lock(mutex_);
   while (!stop_.wait_for(lock, period, [this] { return stopping_; })) {
     lock.unlock();
     const Result<std::vector<std::string>> workers = queue_->ExpireLeases();
     LogFailure("checking leases", workers.status());
+    if (gc_period_us > 0 && clock_.NowUs() - collected_us >= gc_period_us) {
+      LogFailure("removing unused blobs", RemoveUnusedBlobs());
+      collected_us = clock_.NowUs();
+    }
     lock.lock();
     if (!workers.ok() || !supervisor_ || stopping_) continue;
     for (const std::string& worker : *workers) supervisor_->Kill(worker);

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -36,7 +37,10 @@ struct ServiceOptions {
   int lease_check_period_ms = 1000;      // 0: never, the caller calls queue().ExpireLeases()
   int64_t keep_requests_hours = 7 * 24;  // how long a request_id is remembered
   int64_t keep_uploads_hours = 7 * 24;   // of unfinished uploads
-  int64_t keep_unused_blobs_hours = 24;  // of finished ones that nothing refers to
+  int64_t gc_grace_s = 86'400;           // of finished blobs that nothing refers to
+  int64_t gc_period_s = 3600;            // between two looks for such blobs; 0: only at start
+  // So many blobs and bytes were removed because nothing referred to them; may be empty.
+  std::function<void(int64_t blobs, int64_t bytes)> on_blobs_removed = {};
 };
 
 struct WorkerOptions {
@@ -84,7 +88,7 @@ class Service {
           std::unique_ptr<store::Metadata> metadata);
 
   Status Recover();
-  Status RemoveUnusedBlobs(int64_t before_us);
+  Status RemoveUnusedBlobs();
   Result<sandbox::Report> PrepareIsolation(const sandbox::Options& options,
                                            const std::filesystem::path& program);
   void CheckLeases();

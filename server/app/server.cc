@@ -107,6 +107,11 @@ Status Server::OpenService() {
   options.queue = settings_.jobs;
   options.artifact_listener = &figure_metrics_;
   options.job_listener = &job_metrics_;
+  options.gc_grace_s = settings_.gc_grace_s;
+  options.gc_period_s = settings_.gc_period_s;
+  options.on_blobs_removed = [this](int64_t blobs, int64_t bytes) {
+    metrics_.CountRemovedBlobs(blobs, bytes);
+  };
   auto service = api::Service::Open(options);
   if (!service.ok()) return service.status().WithContext("--data-dir");
   service_ = *std::move(service);

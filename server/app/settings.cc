@@ -185,6 +185,11 @@ void AddJobs(Flags& flags, Settings& s) {
 void AddProgram(Flags& flags, Settings& s) {
   flags.SetGroup("Program");
   flags.Add("--data-dir", s.data_dir, "Folder that holds everything the server keeps");
+  flags.AddNumber("--gc-grace-s", s.gc_grace_s,
+                  "How long a blob that nothing refers to stays: time to refer to an upload", 0,
+                  kMany);
+  flags.AddNumber("--gc-period-s", s.gc_period_s,
+                  "Time between two looks for such blobs; 0 is only at start", 0, kMany);
   flags.AddNumber("--stop-timeout-ms", s.stop_timeout_ms,
                   "How long requests under way may finish when the server stops", 0, kDay);
   flags.AddNumber("--drain-delay-ms", s.drain_delay_ms,

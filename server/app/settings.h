@@ -26,6 +26,8 @@ struct Settings {
 
   std::filesystem::path worker_binary;  // empty: haq-worker beside this program
   int workers = 1;
+  int64_t gc_grace_s = 86'400;
+  int64_t gc_period_s = 3600;
   sandbox::Options isolation;  // of the workers
 
   serving::Settings serving;

@@ -191,6 +191,13 @@ struct Metrics::Impl {
                             "Space that is left on the data folder's disk")
                           .Add({});
   ClippingCollector clipping;
+  Counter& removed_blobs =
+      Build(prometheus::BuildCounter(), registry, "haq_store_removed_blobs_total",
+            "Blobs that were removed because nothing referred to them")
+          .Add({});
+  Counter& removed_bytes = Build(prometheus::BuildCounter(), registry,
+                                 "haq_store_removed_bytes_total", "Size of those blobs")
+                               .Add({});
   ProcessCollector process;
 
   std::shared_mutex mutex;
@@ -355,6 +362,11 @@ void Metrics::SetStorage(const Storage& storage) {
 
 void Metrics::SetClipping(std::vector<ModelClipping> models) {
   impl_->clipping.Set(std::move(models));
+}
+
+void Metrics::CountRemovedBlobs(int64_t blobs, int64_t bytes) {
+  impl_->removed_blobs.Increment(static_cast<double>(blobs));
+  impl_->removed_bytes.Increment(static_cast<double>(bytes));
 }
 
 std::string Metrics::Scrape() const {

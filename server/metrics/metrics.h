@@ -87,6 +87,8 @@ class Metrics {
     int64_t database_bytes = 0, blobs = 0, blob_bytes = 0, free_bytes = 0;
   };
   void SetStorage(const Storage& storage);
+  // Blobs that nothing referred to were removed.
+  void CountRemovedBlobs(int64_t blobs, int64_t bytes);
 
   // Of the models that are watched for clipping, now.
   void SetClipping(std::vector<ModelClipping> models);

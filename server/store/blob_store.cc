@@ -37,6 +37,8 @@ Status BlobStore::Adopt(const std::filesystem::path& file, const std::string& sh
   }
   {
     HAQ_ASSIGN_OR_RETURN(const Descriptor content, OpenFile(file, O_RDONLY));
+    // The upload may have begun long ago; as a blob it is new.
+    ::futimens(content.get(), nullptr);
     HAQ_RETURN_IF_ERROR(SyncFile(content, file));
   }
   if (::rename(file.c_str(), path.c_str()) != 0) return SystemError(path, "rename into place");
@@ -47,6 +49,22 @@ Status BlobStore::Remove(const std::string& sha256) {
   const std::filesystem::path path = PathOf(sha256);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return SystemError(path, "remove");
   return {};
+}
+
+std::optional<int64_t> BlobStore::Touch(const std::string& sha256) {
+  const std::lock_guard lock(mutex_);
+  const auto size = Find(sha256);
+  if (size) ::utimensat(AT_FDCWD, PathOf(sha256).c_str(), nullptr, 0);
+  return size;
+}
+
+Result<int64_t> BlobStore::RemoveIfOlderThan(const std::string& sha256, int64_t time_us) {
+  const std::lock_guard lock(mutex_);
+  struct stat info {};
+  if (::stat(PathOf(sha256).c_str(), &info) != 0) return int64_t{0};
+  if (int64_t{info.st_mtime} * 1'000'000 >= time_us) return int64_t{0};
+  HAQ_RETURN_IF_ERROR(Remove(sha256));
+  return int64_t{info.st_size};
 }
 
 std::vector<std::string> BlobStore::ListOlderThan(int64_t time_us) const {

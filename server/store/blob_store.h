@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,11 +28,17 @@ class BlobStore {
   Status Adopt(const std::filesystem::path& file, const std::string& sha256);
   // Readers that have it open keep it. Removing what is not there is OK.
   Status Remove(const std::string& sha256);
-  // Blobs whose file was last changed before that time.
+  // Blobs whose file was adopted or touched last before that time.
   std::vector<std::string> ListOlderThan(int64_t time_us) const;
+  // Somebody is about to refer to it: it counts as new. The blob's size; nullopt when there is
+  // none.
+  std::optional<int64_t> Touch(const std::string& sha256);
+  // Removes it unless it was touched since; the bytes that this freed.
+  Result<int64_t> RemoveIfOlderThan(const std::string& sha256, int64_t time_us);
 
  private:
   const std::filesystem::path folder_;
+  std::mutex mutex_;  // touching and removing exclude each other
 };
 
 }  // namespace haq::server::store

@@ -85,7 +85,7 @@ Result<UploadState> Uploads::Start(const std::string& sha256, int64_t size_bytes
     status.AddField("size_bytes", fmt::format("at most {}", limits_.max_blob_bytes));
     return status;
   }
-  if (const auto size = blobs_.Find(sha256)) {
+  if (const auto size = blobs_.Touch(sha256)) {
     if (*size != size_bytes) {
       return InvalidField("size_bytes", "the blob {} has {} bytes, not {}", sha256, *size,
                           size_bytes);

@@ -77,6 +77,38 @@ TEST_F(StartAndStopTest, AMissingWorkerProgramIsNamed) {
   EXPECT_EQ(status.ToString(), "NOT_FOUND: there is no worker program /nonexistent/haq-worker");
 }
 
+TEST_F(StartAndStopTest, BlobsThatNothingRefersToGoWhileTheServerRuns) {
+  PushModel(*service_);
+  std::atomic<int64_t> removed{0};
+  options_.lease_check_period_ms = 5;
+  options_.gc_period_s = 3600;
+  options_.gc_grace_s = 7200;
+  options_.on_blobs_removed = [&](int64_t blobs, int64_t) { removed += blobs; };
+  Open();
+  const auto folder = options_.data_dir / "blobs";
+  server::store::BlobStore blobs(folder);
+  for (const char* content : {"old", "young"}) {
+    std::ofstream(folder_.path() / "new") << content;
+    ASSERT_TRUE(blobs.Adopt(folder_.path() / "new", Sha256Hex(content)).ok());
+  }
+  // Two hours ago, the model's, too.
+  const auto then = std::filesystem::file_time_type::clock::now() - std::chrono::hours(2);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file() && entry.path().filename() != Sha256Hex("young")) {
+      std::filesystem::last_write_time(entry.path(), then);
+    }
+  }
+  clock_.AdvanceMs(int64_t{3601} * 1000);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (removed == 0 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_EQ(removed, 1) << "the model's is as old, but in use";
+  EXPECT_FALSE(blobs.Find(Sha256Hex("old")));
+  EXPECT_TRUE(blobs.Find(Sha256Hex("young")));
+  service_.reset();
+}
+
 TEST_F(StartAndStopTest, LeasesAreCheckedByThemselves) {
   options_.lease_check_period_ms = 5;
   Open();

@@ -132,6 +132,16 @@ TEST(BlobStore, AReaderKeepsWhatIsRemoved) {
   EXPECT_EQ(blobs.Find(sha256), 1);
   EXPECT_EQ(blobs.ListOlderThan(INT64_MAX), std::vector<std::string>{sha256});
   EXPECT_TRUE(blobs.ListOlderThan(0).empty());
+
+  // Who touches a blob keeps it from being removed as old.
+  std::filesystem::last_write_time(
+      blobs.PathOf(sha256), std::filesystem::file_time_type::clock::now() - std::chrono::hours(48));
+  const int64_t yesterday_us = SystemClock().NowUs() - int64_t{86'400} * 1'000'000;
+  EXPECT_EQ(blobs.ListOlderThan(yesterday_us).size(), 1u);
+  EXPECT_TRUE(blobs.Touch(sha256).has_value());
+  EXPECT_TRUE(blobs.ListOlderThan(yesterday_us).empty());
+  EXPECT_EQ(*blobs.RemoveIfOlderThan(sha256, yesterday_us), 0);
+  EXPECT_TRUE(blobs.Find(sha256).has_value());
   const auto file = blobs.Open(sha256);
   ASSERT_TRUE(blobs.Remove(sha256).ok());
   EXPECT_TRUE(blobs.Remove(sha256).ok());
