@@ -12,6 +12,7 @@
 
 #include "core/base/exit_code.h"
 #include "core/base/version.h"
+#include "server/app/backup_command.h"
 #include "server/app/logging.h"
 #include "server/app/server.h"
 #include "server/app/settings.h"
@@ -92,6 +93,7 @@ int Run(const Settings& settings) {
 }  // namespace haq::server::app
 
 int main(int argc, char** argv) {
+  if (const auto code = haq::server::app::RunBackupCommand(argc, argv)) return *code;
   const auto parsed = haq::server::app::ParseSettings(argc, argv);
   if (!parsed.settings) return parsed.exit_code;
   haq::server::app::StartLogging(parsed.settings->log_level, parsed.settings->log_json);
