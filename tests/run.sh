@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 # LibTorch stays out of the sanitizer builds: its own leaks drown ours.
 asan_tests=(base_test quant_test eval_test ir_test fixedpoint_test artifact_test kernels_test runtime_test data_test
-            calib_test import_detect_test import_onnx_test export_onnx_test client_comparison_test client_lib_test client_load_test
+            calib_test import_detect_test import_onnx_test export_onnx_test client_comparison_test client_lib_test
             client_plot_test client_cli_test)
 
 # run_preset PRESET [TEST ..]: builds and runs the preset's tests, all of them or those.

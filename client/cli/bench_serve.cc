@@ -72,6 +72,9 @@ Result<std::unique_ptr<load::Transport>> Connect(
   const load::TransportOptions transport{.connections = static_cast<int>(connections),
                                          .threads = static_cast<int>(options.threads)};
   if (options.protocol == "http") {
+    if (client.tls.enabled) {
+      return Unsupported("--protocol http: without TLS only; --protocol grpc speaks it");
+    }
     return load::ConnectHttp(options.http, client.timeout_ms, transport, requests);
   }
   return load::ConnectGrpc(client, transport, requests);

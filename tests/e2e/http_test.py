@@ -94,11 +94,11 @@ class Http(ServerTest):
 
     def test_load_over_both_protocols(self):
         image = next(EVALUATION.rglob("*.jpg"), None) or next(EVALUATION.rglob("*.png"))
-        common = ["--server", self.server.address, "--duration", 0.5, "--warmup", 0.1, "--json"]
+        common = ["--duration", 0.5, "--warmup", 0.1, "--json"]
         http = ["--protocol", "http", "--http", f"127.0.0.1:{self.server.ports['http']}"]
-        for protocol in ([], http):
+        for protocol in ([],) if harness.SECURE else ([], http):
             for load in (["--clients", "1,3", "--batch", 2], ["--request-rate", 50, image]):
-                done = harness.run("haq", "bench-serve", "demo", *load, *protocol, *common)
+                done = self.server.haq("bench-serve", "demo", *load, *protocol, *common)
                 self.assertEqual(done.code, 0, done)
                 for level in done.json()["levels"]:
                     self.assertEqual(list(level["codes"]), ["OK"], level)
@@ -107,7 +107,10 @@ class Http(ServerTest):
                     self.assertGreaterEqual(level["latency_ms"]["p99"], level["latency_ms"]["p50"])
                     if "request_rate" in level:
                         self.assertEqual(level["codes"]["OK"], 25)
-        done = harness.run("haq", "bench-serve", "nosuch", *common)
+        if harness.SECURE:
+            refused = self.server.haq("bench-serve", "demo", *http, *common)
+            self.assertEqual(json.loads(refused.err)["error"]["code"], "UNSUPPORTED", refused)
+        done = self.server.haq("bench-serve", "nosuch", *common)
         self.assertEqual(json.loads(done.err)["error"]["code"], "NOT_FOUND", done)
 
     def test_models_and_errors(self):
