@@ -7,6 +7,7 @@
 #include <onnx/checker.h>
 #include <onnx/onnx_pb.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -198,6 +199,32 @@ TEST(ExportOnnxTest, AScaleOfABiasIsTheProductOfTheOthers) {
     for (size_t c = 0; c < bias.size(); ++c, ++compared) EXPECT_EQ(bias[c], x[0] * weight[c]);
   }
   EXPECT_GT(compared, 1000);
+}
+
+// ONNX Runtime makes one pair of two and gives it a scale of its own, which is then not that of the
+// next convolution's bias.
+TEST(ExportOnnxTest, AChangeOfScaleIsATable) {
+  ModelBuilder builder({8, 8, 3}, 5);
+  const int32_t a = builder.Conv(builder.input(), {.kernel = 3, .padding = 1});
+  ASSERT_NE(builder.tensor(a).scale, builder.tensor(builder.input()).scale);
+  artifact::Model model = builder.Finish(builder.Concat({a, builder.input()}, 2));
+  for (artifact::Layer& layer : model.layers) {
+    auto* table = std::get_if<artifact::Table>(&layer.op);
+    if (table == nullptr) continue;
+    const artifact::Tensor &x = model.tensors[layer.inputs[0]], &y = model.tensors[layer.output];
+    for (int q = 0; q < 256; ++q) {
+      const double level = double(x.scale) * (q - x.zero_point) / y.scale;
+      table->table[q] =
+          static_cast<uint8_t>(std::clamp(std::nearbyint(level) + y.zero_point, 0.0, 255.0));
+    }
+  }
+  const ::onnx::ModelProto proto = Export(model);
+  EXPECT_EQ(Kinds(proto)["Gather"], 1);
+  for (const NodeProto& node : proto.graph().node()) {
+    if (node.op_type() != "QuantizeLinear") continue;
+    const NodeProto* maker = Maker(proto, node.input(0));
+    EXPECT_TRUE(maker == nullptr || maker->op_type() != "DequantizeLinear") << node.name();
+  }
 }
 
 TEST(ExportOnnxTest, TheEdgesHaveTheArtifactsNamesAndAnyBatch) {
