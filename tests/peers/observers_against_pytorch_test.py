@@ -5,7 +5,6 @@
 usage: observers_against_pytorch_test.py OBSERVER_RANGES
 """
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,8 @@ except ImportError as error:
     sys.exit(77)
 
 OBSERVER_RANGES = ""
-SEED = int(os.environ.get("HAQ_TEST_SEED", random.randrange(2**31)))
+# Fixed: where the search of a heavy-tailed draw ends may depend on a single value.
+SEED = int(os.environ.get("HAQ_TEST_SEED", 20))
 MICRO_BATCH = 10  # images; core/calib/moving_minmax.h
 
 def tensors(images, per_image):

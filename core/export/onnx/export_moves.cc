@@ -10,12 +10,32 @@ namespace {
 
 using artifact::Layer;
 
+// A change of scale: what reading with one and writing with the other does.
+bool IsRequantization(const artifact::Table& op, const artifact::Tensor& x,
+                      const artifact::Tensor& y) {
+  for (int q = 0; q < 256; ++q) {
+    const double level = double(x.scale) * (q - x.zero_point) / y.scale;
+    if (std::clamp(std::nearbyint(level) + y.zero_point, 0.0, 255.0) != op.table[q]) return false;
+  }
+  return true;
+}
+
+bool IsMadeByATable(const artifact::Model& model, int32_t tensor) {
+  return std::any_of(model.layers.begin(), model.layers.end(), [&](const Layer& layer) {
+    return layer.output == tensor && std::holds_alternative<artifact::Table>(layer.op);
+  });
+}
+
 }  // namespace
 
 Status Exporter::Emit(const Layer& layer, const artifact::Table& op) {
   const int32_t x = layer.inputs[0], y = layer.output;
-  // Changes of scale too: two pairs one after the other would say the same, but ONNX Runtime makes
-  // one of them with a scale of its own, and then leaves the next convolution as floats.
+  // Behind a QuantizeLinear a change of scale is a table too: ONNX Runtime would make one pair of
+  // two, with a scale of its own, and then leave the next convolution as floats.
+  if (IsMadeByATable(model_, x) && IsRequantization(op, TensorAt(x), TensorAt(y))) {
+    Finish(y, Real(x));
+    return {};
+  }
   // Of elements alone, so their order does not matter.
   Value value = values_[x];
   const std::string index = writer_.Node("Cast", {value.name}, layer.name + "_levels",

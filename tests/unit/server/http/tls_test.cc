@@ -120,8 +120,11 @@ class TlsTest : public ::testing::Test {
   }
   template <typename Condition>
   static bool Becomes(Condition condition) {
-    for (int i = 0; i < 1000 && !condition(); ++i) std::this_thread::sleep_for(milliseconds(5));
-    return condition();
+    for (int i = 0; i < 1000; ++i) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(milliseconds(5));
+    }
+    return false;
   }
   // Connects without TLS, says `bytes` and returns what comes until the server ends.
   std::string Plain(const std::string& bytes) {
